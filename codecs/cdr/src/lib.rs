@@ -1,0 +1,1 @@
+//! The charge record and its file encodings, without I/O.

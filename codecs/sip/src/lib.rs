@@ -1,0 +1,1 @@
+//! SIP: RFC 3261 messages, transactions and dialogs, without I/O.

@@ -1,0 +1,1 @@
+//! Bounds-checked cursor over octets, shared by the binary codecs.

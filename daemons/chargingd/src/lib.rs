@@ -1,0 +1,1 @@
+//! Accounts, rating, reservations, ledger and the Diameter Ro server.

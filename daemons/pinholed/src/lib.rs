@@ -1,0 +1,1 @@
+//! Media authorisations (Rx) turned into nf_tables state.

@@ -1,0 +1,3 @@
+//! Entry point of `pinholed`.
+
+fn main() {}

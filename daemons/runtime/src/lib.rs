@@ -1,0 +1,1 @@
+//! What every daemon shares: configuration, logging, signals, readiness, metrics, the Diameter node.

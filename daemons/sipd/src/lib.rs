@@ -1,0 +1,1 @@
+//! SIP registrar, record-routing proxy and call supervision.

@@ -1,0 +1,1 @@
+//! Network namespaces, processes and captures for the tests.
