@@ -1,1 +1,19 @@
-//! Network namespaces, processes and captures for the tests.
+//! The stage for tests with real programs: network namespaces, processes, captures, phones, media.
+//!
+//! A [`net::Net`] is a router and any number of hosts around it, each a network namespace of its
+//! own. [`daemons::Daemons`] runs `sipd`, `pinholed` and `chargingd` in the router. Phones are
+//! [`sipp::Sipp`] (an independent peer driven by a scenario) or [`phone::Phone`] (a SIP endpoint
+//! that a test moves step by step), and [`media`] sends RTP and counts what arrives.
+//!
+//! Everything here belongs to tests: a failed step panics with what it waited for and with the end
+//! of the logs. Whatever a test started or created is gone when its values are dropped, and what a
+//! killed run left behind is removed by the next one.
+
+pub mod capture;
+pub mod daemons;
+pub mod media;
+pub mod net;
+pub mod phone;
+pub mod process;
+pub mod sipp;
+pub mod wait;

@@ -1,0 +1,62 @@
+# Everything here is thin: the work is in cargo and in tests/. Run as root on Debian 12 or later.
+
+CARGO   ?= cargo
+PREFIX  ?= /usr
+DESTDIR ?=
+DAEMONS := sipd pinholed chargingd
+
+.PHONY: all test netns fuzz soak demo bench install deb packages clean
+
+all: packages
+	$(CARGO) build --release --workspace --bins
+
+# What CI runs: style, lints, and every test, the ones in network namespaces included.
+test: packages
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) build --workspace --bins
+	$(CARGO) test --workspace
+
+# Only the tests that run the real daemons in network namespaces.
+netns: packages
+	$(CARGO) build --workspace --bins
+	$(CARGO) test --package tollwire-harness
+
+# Each fuzz target for FUZZ_SECONDS (libFuzzer; needs no nightly toolchain).
+fuzz: packages
+	tests/fuzz/run
+
+# Calls at a steady rate for SOAK_MINUTES; fails when a daemon grows or a pinhole, hold or record is left over.
+soak: packages
+	$(CARGO) build --release --workspace --bins
+	tests/bench/soak
+
+# Two phones, a prepaid balance for a few seconds, and what happens when it runs out.
+demo: packages
+	$(CARGO) build --workspace --bins
+	$(CARGO) run --quiet --package tollwire-harness --bin demo
+
+# The same call load through Tollwire and through Kamailio.
+bench: packages
+	$(CARGO) build --release --workspace --bins
+	$(CARGO) run --release --quiet --package tollwire-harness --bin bench
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/lib/tollwire $(DESTDIR)$(PREFIX)/bin $(DESTDIR)/etc/tollwire
+	install -m 755 $(DAEMONS:%=target/release/%) $(DESTDIR)$(PREFIX)/lib/tollwire/
+	install -m 755 target/release/tollctl $(DESTDIR)$(PREFIX)/bin/
+	install -D -m 644 -t $(DESTDIR)/lib/systemd/system systemd/*.service systemd/*.target
+	install -D -m 644 systemd/tollwire.sysusers $(DESTDIR)/usr/lib/sysusers.d/tollwire.conf
+	install -D -m 644 systemd/tollwire.tmpfiles $(DESTDIR)/usr/lib/tmpfiles.d/tollwire.conf
+	for file in conf/*.toml; do \
+	  target=$(DESTDIR)/etc/tollwire/$${file#conf/}; \
+	  [ -e $$target ] || install -m 640 $$file $$target; done
+
+deb: packages
+	tests/package-deb
+
+packages:
+	@tests/packages.sh
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,1 @@
+//! The daemons under test, in the router of a [`crate::net::Net`].

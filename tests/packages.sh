@@ -1,0 +1,33 @@
+#!/bin/sh
+# Installs what the build and the tests need from Debian: only what is missing, without questions.
+set -eu
+
+needed="gcc make pkg-config libnftnl-dev libmnl-dev libcap2-bin nftables iproute2 util-linux procps
+    sip-tester sipsak baresip-core kamailio tshark tcpdump libwireshark-data
+    freediameterd freediameter-extensions systemd sqlite3 openssl ca-certificates"
+
+missing=""
+for package in $needed; do
+    dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
+        missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" -ne 0 ]; then
+    echo "these Debian packages are missing:$missing" >&2
+    echo "run this as root, or install them first: apt-get install$missing" >&2
+    exit 1
+fi
+
+# A package that brings a daemon must not start it here: the tests start their own.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    trap 'rm -f "$policy"' EXIT
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qq update
+# shellcheck disable=SC2086
+apt-get -qq -y --no-install-recommends -o Dpkg::Options::=--force-confold install $missing >/dev/null
