@@ -1,0 +1,1 @@
+//! Session descriptions as a gate for media reads them.
