@@ -18,6 +18,7 @@ pub struct Sipp {
     target: Option<SocketAddr>,
     arguments: Vec<String>,
     tcp: bool,
+    quiet: bool,
 }
 
 impl Sipp {
@@ -31,6 +32,7 @@ impl Sipp {
             target: None,
             arguments: Vec::new(),
             tcp: false,
+            quiet: false,
         }
     }
 
@@ -52,6 +54,13 @@ impl Sipp {
     #[must_use]
     pub fn tcp(mut self) -> Self {
         self.tcp = true;
+        self
+    }
+
+    /// Logs no messages, for load.
+    #[must_use]
+    pub fn quiet(mut self) -> Self {
+        self.quiet = true;
         self
     }
 
@@ -90,6 +99,13 @@ impl Sipp {
         self
     }
 
+    /// Any option without a value.
+    #[must_use]
+    pub fn flag(mut self, name: &str) -> Self {
+        self.arguments.push(name.to_owned());
+        self
+    }
+
     /// Starts it on `host`, with its logs in `scratch` under `name`. Returns once its port is bound.
     ///
     /// # Panics
@@ -108,12 +124,13 @@ impl Sipp {
             .args(["-i", &address.ip().to_string()])
             .args(["-p", &address.port().to_string()])
             .args(["-t", if self.tcp { "t1" } else { "u1" }])
-            .args(["-nostdin", "-trace_msg", "-message_file"])
-            .arg(file("messages"))
-            .args(["-trace_err", "-error_file"])
-            .arg(file("errors"))
-            // Its logs keep no history: one file each, however long.
-            .args(["-message_overwrite", "true", "-ringbuffer_files", "0"]);
+            .args(["-nostdin", "-trace_err", "-error_file"])
+            .arg(file("errors"));
+        if !self.quiet {
+            command
+                .args(["-trace_msg", "-message_overwrite", "true", "-message_file"])
+                .arg(file("messages"));
+        }
         if !self.arguments.iter().any(|argument| argument == "-m") {
             command.args(["-m", "1"]);
         }
