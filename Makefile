@@ -10,12 +10,14 @@ DAEMONS := sipd pinholed chargingd
 all: packages
 	$(CARGO) build --release --workspace --bins
 
-# What CI runs: style, lints, and every test, the ones in network namespaces included.
+# What CI runs: style, lints, every test (the ones in network namespaces included), and a build of
+# the fuzz targets.
 test: packages
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace
+	FUZZ_SECONDS=0 tests/fuzz/run
 
 # Only the tests that run the real daemons in network namespaces.
 netns: packages
