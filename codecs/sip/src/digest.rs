@@ -43,7 +43,7 @@ impl Algorithm {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credentials<'a> {
     /// `Digest`.
-    Digest(DigestCredentials<'a>),
+    Digest(Box<DigestCredentials<'a>>),
     /// Another scheme, by its name.
     Other(&'a str),
 }
@@ -53,7 +53,7 @@ impl<'a> Credentials<'a> {
     pub fn parse(value: &'a str) -> Result<Self, Problem> {
         let (scheme, rest) = split_scheme(value)?;
         if scheme.eq_ignore_ascii_case("Digest") {
-            DigestCredentials::parse(rest).map(Self::Digest)
+            DigestCredentials::parse(rest).map(|digest| Self::Digest(Box::new(digest)))
         } else {
             Ok(Self::Other(scheme))
         }

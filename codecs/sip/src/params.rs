@@ -36,16 +36,8 @@ impl<'a> Params<'a> {
                     None => return Err(Problem::Unterminated),
                 },
                 // Wider than `token / host`: RFC 5118 4.5 shows an IPv6 address without brackets here.
-                Some(value) => {
-                    if value.is_empty()
-                        || value.bytes().any(|byte| {
-                            byte <= b' ' || matches!(byte, b'"' | b',' | b'<' | b'>' | 0x7f)
-                        })
-                    {
-                        return Err(Problem::Malformed);
-                    }
-                }
-                None => {}
+                Some(value) if !is_plain_value(value) => return Err(Problem::Malformed),
+                _ => {}
             }
         }
         Ok(params)
@@ -105,6 +97,13 @@ impl<'a> Params<'a> {
     pub fn as_str(&self) -> &'a str {
         self.text
     }
+}
+
+fn is_plain_value(value: &str) -> bool {
+    !value.is_empty()
+        && value
+            .bytes()
+            .all(|byte| byte > b' ' && !matches!(byte, b'"' | b',' | b'<' | b'>' | 0x7f))
 }
 
 /// Iterator of [`Params::iter`].

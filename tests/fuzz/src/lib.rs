@@ -1,5 +1,7 @@
 //! What every fuzz target asserts.
 
+pub mod sip;
+
 use std::fmt::Debug;
 
 /// What decodes must encode to something that decodes to the same value and encodes to the same

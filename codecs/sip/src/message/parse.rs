@@ -306,8 +306,8 @@ impl Head {
             unfold(value, &mut self.inner.added);
             Span::added(span_start, self.inner.added.len())
         } else {
-            let leading = value.iter().take_while(|byte| is_blank(byte)).count();
-            let trailing = value.iter().rev().take_while(|byte| is_blank(byte)).count();
+            let leading = value.iter().take_while(is_blank).count();
+            let trailing = value.iter().rev().take_while(is_blank).count();
             Span::wire(
                 value_start + leading,
                 (value_start + value.len()).saturating_sub(trailing),
