@@ -1,0 +1,68 @@
+use bytes::Bytes;
+
+use crate::base::{FailedAvp, ProxyInfo, RedirectHostUsage, TerminationCause};
+use crate::fields::command;
+use crate::flags::CommandFlags;
+use crate::result_code::ResultCode;
+
+command! {
+    /// Session-Termination-Request (RFC 6733 8.4.1).
+    pub struct SessionTerminationRequest: request SESSION_TERMINATION, |this| this.auth_application_id, CommandFlags::PROXIABLE, {
+        /// The session.
+        session_id: String = SESSION_ID,
+        /// The sender.
+        origin_host: String = ORIGIN_HOST,
+        /// The sender's realm.
+        origin_realm: String = ORIGIN_REALM,
+        /// The realm it is meant for.
+        destination_realm: String = DESTINATION_REALM,
+        /// The application of the session.
+        auth_application_id: u32 = AUTH_APPLICATION_ID,
+        /// Why the session ended.
+        termination_cause: TerminationCause = TERMINATION_CAUSE,
+        /// The user.
+        user_name: Option<String> = USER_NAME,
+        /// The node it is meant for.
+        destination_host: Option<String> = DESTINATION_HOST,
+        /// What the server gave to be returned.
+        classes: Vec<Bytes> = CLASS,
+        /// Grows with each restart of the sender.
+        origin_state_id: Option<u32> = ORIGIN_STATE_ID,
+        /// States of the proxies on the way, to be returned.
+        proxy_infos: Vec<ProxyInfo> = PROXY_INFO,
+        /// Identities of the nodes on the way.
+        route_records: Vec<String> = ROUTE_RECORD,
+    }
+}
+
+command! {
+    /// Session-Termination-Answer (RFC 6733 8.4.2).
+    pub struct SessionTerminationAnswer: answer SESSION_TERMINATION, |this| Some(this.result_code), {
+        /// The session.
+        session_id: String = SESSION_ID,
+        /// The outcome.
+        result_code: ResultCode = RESULT_CODE,
+        /// The sender.
+        origin_host: String = ORIGIN_HOST,
+        /// The sender's realm.
+        origin_realm: String = ORIGIN_REALM,
+        /// The user.
+        user_name: Option<String> = USER_NAME,
+        /// What the server gave to be returned.
+        classes: Vec<Bytes> = CLASS,
+        /// The error in words.
+        error_message: Option<String> = ERROR_MESSAGE,
+        /// The node that set the result, if it is not the sender.
+        error_reporting_host: Option<String> = ERROR_REPORTING_HOST,
+        /// What was at fault.
+        failed_avp: Option<FailedAvp> = FAILED_AVP,
+        /// Grows with each restart of the sender.
+        origin_state_id: Option<u32> = ORIGIN_STATE_ID,
+        /// Where to send the request instead.
+        redirect_hosts: Vec<String> = REDIRECT_HOST,
+        /// What else goes there.
+        redirect_host_usage: Option<RedirectHostUsage> = REDIRECT_HOST_USAGE,
+        /// For how many seconds.
+        redirect_max_cache_time: Option<u32> = REDIRECT_MAX_CACHE_TIME,
+    }
+}

@@ -1,0 +1,63 @@
+//! RFC 6733 4.5, and the AVPs of RFC 7155 that Rx and credit control borrow.
+
+use super::definitions;
+
+definitions! {
+    table BASE_TABLE, vendor None;
+    USER_NAME "User-Name" = 1: Utf8String, M;
+    FRAMED_IP_ADDRESS "Framed-IP-Address" = 8: OctetString, M;
+    FILTER_ID "Filter-Id" = 11: Utf8String, M;
+    CLASS "Class" = 25: OctetString, M;
+    SESSION_TIMEOUT "Session-Timeout" = 27: Unsigned32, M;
+    IDLE_TIMEOUT "Idle-Timeout" = 28: Unsigned32, M;
+    CALLED_STATION_ID "Called-Station-Id" = 30: Utf8String, M;
+    CALLING_STATION_ID "Calling-Station-Id" = 31: Utf8String, M;
+    PROXY_STATE "Proxy-State" = 33: OctetString, M;
+    ACCT_SESSION_ID "Acct-Session-Id" = 44: OctetString, M;
+    ACCT_MULTI_SESSION_ID "Acct-Multi-Session-Id" = 50: Utf8String, M;
+    EVENT_TIMESTAMP "Event-Timestamp" = 55: Time, M;
+    ACCT_INTERIM_INTERVAL "Acct-Interim-Interval" = 85: Unsigned32, M;
+    FRAMED_IPV6_PREFIX "Framed-IPv6-Prefix" = 97: OctetString, M;
+    HOST_IP_ADDRESS "Host-IP-Address" = 257: Address, M;
+    AUTH_APPLICATION_ID "Auth-Application-Id" = 258: Unsigned32, M;
+    ACCT_APPLICATION_ID "Acct-Application-Id" = 259: Unsigned32, M;
+    VENDOR_SPECIFIC_APPLICATION_ID "Vendor-Specific-Application-Id" = 260: Grouped, M;
+    REDIRECT_HOST_USAGE "Redirect-Host-Usage" = 261: Enumerated, M;
+    REDIRECT_MAX_CACHE_TIME "Redirect-Max-Cache-Time" = 262: Unsigned32, M;
+    SESSION_ID "Session-Id" = 263: Utf8String, M;
+    ORIGIN_HOST "Origin-Host" = 264: DiameterIdentity, M;
+    SUPPORTED_VENDOR_ID "Supported-Vendor-Id" = 265: Unsigned32, M;
+    VENDOR_ID "Vendor-Id" = 266: Unsigned32, M;
+    FIRMWARE_REVISION "Firmware-Revision" = 267: Unsigned32;
+    RESULT_CODE "Result-Code" = 268: Unsigned32, M;
+    PRODUCT_NAME "Product-Name" = 269: Utf8String;
+    SESSION_BINDING "Session-Binding" = 270: Enumerated, M;
+    SESSION_SERVER_FAILOVER "Session-Server-Failover" = 271: Enumerated, M;
+    MULTI_ROUND_TIME_OUT "Multi-Round-Time-Out" = 272: Unsigned32, M;
+    DISCONNECT_CAUSE "Disconnect-Cause" = 273: Enumerated, M;
+    AUTH_REQUEST_TYPE "Auth-Request-Type" = 274: Enumerated, M;
+    AUTH_GRACE_PERIOD "Auth-Grace-Period" = 276: Unsigned32, M;
+    AUTH_SESSION_STATE "Auth-Session-State" = 277: Enumerated, M;
+    ORIGIN_STATE_ID "Origin-State-Id" = 278: Unsigned32, M;
+    FAILED_AVP "Failed-AVP" = 279: Grouped, M;
+    PROXY_HOST "Proxy-Host" = 280: DiameterIdentity, M;
+    ERROR_MESSAGE "Error-Message" = 281: Utf8String;
+    ROUTE_RECORD "Route-Record" = 282: DiameterIdentity, M;
+    DESTINATION_REALM "Destination-Realm" = 283: DiameterIdentity, M;
+    PROXY_INFO "Proxy-Info" = 284: Grouped, M;
+    RE_AUTH_REQUEST_TYPE "Re-Auth-Request-Type" = 285: Enumerated, M;
+    ACCOUNTING_SUB_SESSION_ID "Accounting-Sub-Session-Id" = 287: Unsigned64, M;
+    AUTHORIZATION_LIFETIME "Authorization-Lifetime" = 291: Unsigned32, M;
+    REDIRECT_HOST "Redirect-Host" = 292: DiameterUri, M;
+    DESTINATION_HOST "Destination-Host" = 293: DiameterIdentity, M;
+    ERROR_REPORTING_HOST "Error-Reporting-Host" = 294: DiameterIdentity;
+    TERMINATION_CAUSE "Termination-Cause" = 295: Enumerated, M;
+    ORIGIN_REALM "Origin-Realm" = 296: DiameterIdentity, M;
+    EXPERIMENTAL_RESULT "Experimental-Result" = 297: Grouped, M;
+    EXPERIMENTAL_RESULT_CODE "Experimental-Result-Code" = 298: Unsigned32, M;
+    INBAND_SECURITY_ID "Inband-Security-Id" = 299: Unsigned32, M;
+    ACCOUNTING_RECORD_TYPE "Accounting-Record-Type" = 480: Enumerated, M;
+    ACCOUNTING_REALTIME_REQUIRED "Accounting-Realtime-Required" = 483: Enumerated, M;
+    ACCOUNTING_RECORD_NUMBER "Accounting-Record-Number" = 485: Unsigned32, M;
+    FILTER_RULE "Filter-Rule" = 509: Grouped;
+}
