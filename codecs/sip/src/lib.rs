@@ -33,6 +33,7 @@ pub mod values;
 pub mod via;
 
 pub use address::{Contacts, NameAddr};
+pub use digest::{Challenge, Credentials, DigestCredentials};
 pub use error::{HeaderError, Problem};
 pub use framing::{Framed, FramingError, StreamFramer};
 pub use header::HeaderName;

@@ -192,7 +192,11 @@ impl Message {
         self.call_id()?;
         let cseq = self.cseq()?;
         if cseq.method != *self.method() {
-            return Err(Fault::MethodMismatch);
+            // RFC 4475 3.1.2.18: for a method that is not known, 501 serves the future better than 400.
+            return Err(match self.method() {
+                Method::Other(_) if self.is_request() => Fault::MethodNotImplemented,
+                _ => Fault::MethodMismatch,
+            });
         }
         if self.is_response() {
             return Ok(());

@@ -25,7 +25,7 @@ impl<'a> Host<'a> {
         if let Some(inner) = text.strip_prefix('[') {
             return inner
                 .strip_suffix(']')
-                .and_then(|inner| inner.parse().ok())
+                .and_then(parse_ipv6)
                 .map(Self::V6)
                 .ok_or(Problem::Malformed);
         }
@@ -79,6 +79,15 @@ impl<'a> Host<'a> {
             (one, two) => one.address().is_some() && one.address() == two.address(),
         }
     }
+}
+
+/// RFC 5118 4.10: the grammar of RFC 3261 leads to ":::" before an embedded IPv4 address; it is tolerated.
+fn parse_ipv6(text: &str) -> Option<Ipv6Addr> {
+    text.parse().ok().or_else(|| {
+        let (before, after) = text.split_once(":::")?;
+        after.parse::<Ipv4Addr>().ok()?;
+        format!("{before}::{after}").parse().ok()
+    })
 }
 
 impl fmt::Display for Host<'_> {
