@@ -1,2 +1,11 @@
 //! What every daemon shares: configuration, logging, signals, readiness, metrics, the Diameter node.
+
+pub mod admin;
 pub mod clock;
+pub mod config;
+pub mod daemon;
+pub mod exit;
+pub mod logging;
+pub mod metrics;
+pub mod notify;
+pub mod signals;
