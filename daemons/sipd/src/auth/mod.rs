@@ -198,7 +198,7 @@ impl Authenticator {
                 && credentials.realm == self.settings.realm
                 && self.settings.algorithms.contains(&credentials.algorithm)
             {
-                return Ok(Some(credentials));
+                return Ok(Some(*credentials));
             }
         }
         Ok(None)
