@@ -65,7 +65,11 @@ impl<'a> NameAddr<'a> {
         uri: &'a str,
         params: &'a str,
     ) -> Result<Self, Problem> {
-        if uri.is_empty() || uri.bytes().any(|byte| byte <= b' ') {
+        if uri.is_empty()
+            || uri
+                .bytes()
+                .any(|byte| byte <= b' ' || matches!(byte, b'<' | b'>' | b'"'))
+        {
             return Err(Problem::Uri);
         }
         Ok(Self {

@@ -202,13 +202,8 @@ impl Message {
             return Ok(());
         }
         self.max_forwards()?;
-        for value in self.headers(HeaderName::Contact) {
-            if value != "*" {
-                crate::NameAddr::parse(value).map_err(|problem| HeaderError {
-                    header: HeaderName::Contact,
-                    problem,
-                })?;
-            }
+        if self.contains(HeaderName::Contact) {
+            self.contacts()?;
         }
         for route in self.routes() {
             route?;

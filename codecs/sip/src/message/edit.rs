@@ -8,7 +8,6 @@ use bytes::Bytes;
 use super::{Field, Inner, Kind, Message, Span};
 use crate::header::HeaderName;
 use crate::text::Elements;
-use crate::via::Via;
 
 impl Message {
     fn inner_mut(&mut self) -> &mut Inner {
@@ -181,13 +180,9 @@ impl Message {
         }
     }
 
-    /// Notes in the topmost Via where the request came from (RFC 3261 18.2.1, RFC 3581 4); see [`Via::stamped`].
+    /// Notes in the topmost Via where the request came from (RFC 3261 18.2.1, RFC 3581 4); see [`crate::Via::stamped`].
     pub fn stamp_received(&mut self, source: SocketAddr) {
-        let stamped = self
-            .headers(HeaderName::Via)
-            .next()
-            .and_then(|value| Via::parse(value).ok())
-            .and_then(|via| via.stamped(source));
+        let stamped = self.via().ok().and_then(|via| via.stamped(source));
         if let Some(value) = stamped {
             self.replace_first(HeaderName::Via, &value);
         }

@@ -105,6 +105,16 @@ impl Span {
     }
 }
 
+/// The elements of `value` if `name` is a list, else `value` itself.
+fn elements(name: HeaderName, value: &str) -> impl Iterator<Item = &str> {
+    let (list, single) = if name.is_list() {
+        (Some(Elements::new(value)), None)
+    } else {
+        (None, Some(value))
+    };
+    list.into_iter().flatten().chain(single)
+}
+
 impl Inner {
     fn bytes(&self, span: Span) -> &[u8] {
         let source: &[u8] = if span.start & Span::ADDED == 0 {
@@ -174,7 +184,8 @@ impl Message {
     /// The value of the first header field called `name`, unfolded, lists whole.
     /// `None` if there is none, or it is not UTF-8.
     pub fn header(&self, name: HeaderName) -> Option<&str> {
-        self.header_fields(name).next()
+        let field = self.inner.fields.iter().find(|field| field.name == name)?;
+        self.inner.text(field.value).ok()
     }
 
     /// The value of the first header field spelled `name` (for [`HeaderName::Extension`]).
@@ -189,7 +200,7 @@ impl Message {
         self.inner.fields.iter().any(|field| field.name == name)
     }
 
-    /// The value of each header field called `name`, lists whole.
+    /// The value of each header field called `name`, lists whole. Those that are not UTF-8 are passed over.
     pub fn header_fields(&self, name: HeaderName) -> impl Iterator<Item = &str> {
         self.inner
             .fields
@@ -199,17 +210,10 @@ impl Message {
     }
 
     /// Each value called `name`: where the header field is a list, each element of each field
-    /// (RFC 3261 7.3.1). Empty elements are kept; their parser reports them.
+    /// (RFC 3261 7.3.1). Empty elements are kept; their parser reports them. Header fields that are not UTF-8 are passed over.
     pub fn headers(&self, name: HeaderName) -> impl Iterator<Item = &str> {
-        let is_list = name.is_list();
-        self.header_fields(name).flat_map(move |value| {
-            let (list, single) = if is_list {
-                (Some(Elements::new(value)), None)
-            } else {
-                (None, Some(value))
-            };
-            list.into_iter().flatten().chain(single)
-        })
+        self.header_fields(name)
+            .flat_map(move |value| elements(name, value))
     }
 
     /// Whether one of the values called `name` is `token`, without regard to case: option tags, methods in Allow.

@@ -1,6 +1,6 @@
 //! Typed header values, parsed on demand.
 
-use super::Message;
+use super::{Message, elements};
 use crate::address::{Contacts, NameAddr};
 use crate::digest::{Challenge, Credentials};
 use crate::error::{HeaderError, Problem};
@@ -61,15 +61,14 @@ impl Message {
     pub fn contacts(&self) -> Result<Contacts<'_>, HeaderError> {
         let mut list = Vec::new();
         let mut all = false;
-        for value in self.headers(HeaderName::Contact) {
-            if value == "*" {
-                all = true;
-                continue;
+        for contact in self.each(HeaderName::Contact, |value| match value {
+            "*" => Ok(None),
+            value => NameAddr::parse(value).map(Some),
+        }) {
+            match contact? {
+                Some(contact) => list.push(contact),
+                None => all = true,
             }
-            list.push(NameAddr::parse(value).map_err(|problem| HeaderError {
-                header: HeaderName::Contact,
-                problem,
-            })?);
         }
         match (all, list.is_empty()) {
             (false, _) => Ok(Contacts::List(list)),
@@ -225,12 +224,27 @@ impl Message {
         self.inner.text(first.value).map(Some)
     }
 
+    /// Each value called `header`, read by `parse`; a header field that is not UTF-8 is one error.
     fn each<'a, T>(
         &'a self,
         header: HeaderName,
         parse: impl Fn(&'a str) -> Result<T, Problem>,
     ) -> impl Iterator<Item = Result<T, HeaderError>> {
-        self.headers(header)
-            .map(move |value| parse(value).map_err(|problem| HeaderError { header, problem }))
+        self.inner
+            .fields
+            .iter()
+            .filter(move |field| field.name == header)
+            .flat_map(move |field| {
+                let (values, fault) = match self.inner.text(field.value) {
+                    Ok(value) => (Some(elements(header, value)), None),
+                    Err(problem) => (None, Some(Err(problem))),
+                };
+                values.into_iter().flatten().map(Ok).chain(fault)
+            })
+            .map(move |value| {
+                value
+                    .and_then(&parse)
+                    .map_err(|problem| HeaderError { header, problem })
+            })
     }
 }
