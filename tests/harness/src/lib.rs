@@ -9,8 +9,8 @@
 //! of the logs. Whatever a test started or created is gone when its values are dropped, and what a
 //! killed run left behind is removed by the next one.
 
+pub mod baresip;
 pub mod capture;
-pub mod daemons;
 pub mod media;
 pub mod net;
 pub mod phone;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tollwire_harness::baresip::{Account, Baresip};
 use tollwire_harness::capture::Capture;
 use tollwire_harness::media::Port;
 use tollwire_harness::net::Net;
@@ -94,4 +95,29 @@ fn sipp_calls_sipp() {
     let ok = callee.find(|logged| logged.sent && logged.message.status() == Some(200));
     let (bye, ok) = (bye.expect("a BYE"), ok.expect("a 200"));
     assert!(bye.unix_ms >= ok.unix_ms + 50, "the hold time was kept");
+}
+
+#[test]
+fn baresip_sends_real_media() {
+    let net = Net::two_phones();
+    let scratch = Scratch::new();
+    let at_a = SocketAddr::new(net.a().ip, 5060);
+    let mut bob = Phone::new(net.b(), 5060, at_a, "bob", "example.org");
+    let media = Port::open(net.b(), 20_000);
+    let account = Account {
+        user: "alice",
+        domain: "example.org",
+        proxy: "10.77.2.2:5060",
+        transport: "udp",
+        register_seconds: 0,
+    };
+    let dial = Some("sip:bob@10.77.2.2");
+    let alice = Baresip::start(net.a(), &scratch, &account, dial);
+    let ringing = bob.expect_ringing();
+    bob.answer(&ringing, &sdp(media.address(), None));
+    bob.expect_request("ACK");
+    media.wait_for_more(25);
+    let end = std::thread::spawn(move || alice.quit());
+    bob.expect_bye(Duration::from_secs(10));
+    end.join().expect("baresip ends");
 }

@@ -1,1 +1,0 @@
-//! The daemons under test, in the router of a [`crate::net::Net`].
