@@ -28,6 +28,7 @@ pub mod rejection;
 pub mod sdp;
 pub mod status;
 mod text;
+pub mod transaction;
 pub mod uri;
 pub mod values;
 pub mod via;
