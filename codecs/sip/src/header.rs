@@ -106,21 +106,29 @@ header_names! {
 const LONGEST: usize = 30;
 const TABLE: usize = 128;
 
-/// Names by length: `BY_LENGTH.0[n]..BY_LENGTH.0[n + 1]` are the places in `BY_LENGTH.1` of the names of n octets.
-static BY_LENGTH: ([u8; LONGEST + 2], [u8; TABLE]) = by_length();
+/// The names sorted by length, for a short search.
+struct ByLength {
+    /// Names of n octets stand at `starts[n]..starts[n + 1]`.
+    starts: [u8; LONGEST + 2],
+    /// The first letter of each, in lower case, and its place in `NAMES`.
+    order: [(u8, u8); TABLE],
+}
+
+static BY_LENGTH: ByLength = by_length();
 
 #[allow(clippy::indexing_slicing)] // evaluated by the compiler
-const fn by_length() -> ([u8; LONGEST + 2], [u8; TABLE]) {
+const fn by_length() -> ByLength {
     let mut starts = [0; LONGEST + 2];
-    let mut order = [0; TABLE];
+    let mut order = [(0, 0); TABLE];
     let mut filled = 0;
     let mut length = 0;
     while length <= LONGEST {
         starts[length] = filled;
         let mut index = 0;
         while index < NAMES.len() {
-            if NAMES[index].0.len() == length {
-                order[filled as usize] = index as u8;
+            let name = NAMES[index].0.as_bytes();
+            if name.len() == length {
+                order[filled as usize] = (name[0].to_ascii_lowercase(), index as u8);
                 filled += 1;
             }
             index += 1;
@@ -129,20 +137,22 @@ const fn by_length() -> ([u8; LONGEST + 2], [u8; TABLE]) {
     }
     starts[LONGEST + 1] = filled;
     assert!(filled as usize == NAMES.len());
-    (starts, order)
+    ByLength { starts, order }
 }
 
 impl HeaderName {
     /// The name spelled by `name`, long or compact; [`HeaderName::Extension`] if it is not known.
     pub fn from_bytes(name: &[u8]) -> Self {
-        if let [letter] = name {
-            let letter = letter.to_ascii_lowercase();
+        let Some(first) = name.first().map(u8::to_ascii_lowercase) else {
+            return Self::Extension;
+        };
+        if name.len() == 1 {
             return NAMES
                 .iter()
-                .find(|entry| entry.1 == letter && letter != 0)
+                .find(|entry| first != 0 && entry.1 == first)
                 .map_or(Self::Extension, |entry| entry.2);
         }
-        let (starts, order) = &BY_LENGTH;
+        let ByLength { starts, order } = &BY_LENGTH;
         let (Some(&start), Some(&end)) = (starts.get(name.len()), starts.get(name.len() + 1))
         else {
             return Self::Extension;
@@ -151,7 +161,8 @@ impl HeaderName {
             .get(usize::from(start)..usize::from(end))
             .unwrap_or_default()
             .iter()
-            .filter_map(|&index| NAMES.get(usize::from(index)))
+            .filter(|(letter, _)| *letter == first)
+            .filter_map(|(_, index)| NAMES.get(usize::from(*index)))
             .find(|entry| entry.0.as_bytes().eq_ignore_ascii_case(name))
             .map_or(Self::Extension, |entry| entry.2)
     }

@@ -17,6 +17,14 @@ pub struct Params<'a> {
 impl<'a> Params<'a> {
     /// Checks the parameters of a header field (`generic-param`, RFC 3261 25.1).
     pub fn parse(text: &'a str) -> Result<Self, Problem> {
+        Self::parse_each(text, |_, _| true)
+    }
+
+    /// As [`Params::parse`], and asks `sound` about each parameter on the way.
+    pub(crate) fn parse_each(
+        text: &'a str,
+        sound: impl Fn(&'a str, &'a str) -> bool,
+    ) -> Result<Self, Problem> {
         let text = text::trim(text);
         if !text.is_empty() && !text.starts_with(';') {
             return Err(Problem::Malformed);
@@ -29,15 +37,20 @@ impl<'a> Params<'a> {
             if !text::is_token(name) {
                 return Err(Problem::Malformed);
             }
-            match value {
-                Some(value) if value.starts_with('"') => match text::split_quoted(value) {
+            let Some(value) = value else {
+                continue;
+            };
+            if value.starts_with('"') {
+                match text::split_quoted(value) {
                     Some((_, "")) => {}
                     Some(_) => return Err(Problem::Malformed),
                     None => return Err(Problem::Unterminated),
-                },
-                // Wider than `token / host`: RFC 5118 4.5 shows an IPv6 address without brackets here.
-                Some(value) if !is_plain_value(value) => return Err(Problem::Malformed),
-                _ => {}
+                }
+            } else if !is_plain_value(value) {
+                return Err(Problem::Malformed);
+            }
+            if !sound(name, value) {
+                return Err(Problem::Malformed);
             }
         }
         Ok(params)
@@ -117,24 +130,30 @@ impl<'a> Iterator for ParamsIter<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let text = self.rest?;
-        let semicolon = if text.contains('"') {
-            text::find_outside(text, b';')
-        } else {
-            memchr::memchr(b';', text.as_bytes())
-        };
-        let one = match semicolon {
-            Some(at) => {
-                self.rest = text.get(at + 1..);
-                text.get(..at)?
+        let bytes = text.as_bytes();
+        let mut equals = None;
+        let mut end = 0;
+        while let Some(&byte) = bytes.get(end) {
+            match byte {
+                b';' => break,
+                b'=' if equals.is_none() => equals = Some(end),
+                b'"' => {
+                    // One that is never closed reaches to the end; `parse` reports it.
+                    end = text
+                        .get(end..)
+                        .and_then(text::split_quoted)
+                        .map_or(text.len(), |(quoted, _)| end + quoted.len());
+                    continue;
+                }
+                _ => {}
             }
-            None => {
-                self.rest = None;
-                text
-            }
-        };
-        Some(match one.split_once('=') {
-            Some((name, value)) => (text::trim(name), Some(text::trim(value))),
-            None => (text::trim(one), None),
+            end += 1;
+        }
+        self.rest = text.get(end + 1..);
+        let part = |from: usize, to: usize| text.get(from..to).map_or("", text::trim);
+        Some(match equals {
+            Some(at) => (part(0, at), Some(part(at + 1, end))),
+            None => (part(0, end), None),
         })
     }
 }

@@ -202,9 +202,7 @@ impl Message {
             return Ok(());
         }
         self.max_forwards()?;
-        if self.contains(HeaderName::Contact) {
-            self.contacts()?;
-        }
+        self.check_contacts()?;
         for route in self.routes() {
             route?;
         }

@@ -89,14 +89,43 @@ fn is_escaped_text(text: &str, wanted: u8) -> bool {
     true
 }
 
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
 /// `text` without linear white space at its ends.
 pub(crate) fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t'])
+    let bytes = text.as_bytes();
+    let blank = |byte: Option<&u8>| byte.is_some_and(|byte| is_blank(*byte));
+    if blank(bytes.first()) || blank(bytes.last()) {
+        text.trim_matches([' ', '\t'])
+    } else {
+        text
+    }
 }
 
 /// `text` without linear white space at its start.
 pub(crate) fn trim_start(text: &str) -> &str {
-    text.trim_start_matches([' ', '\t'])
+    if text.bytes().next().is_some_and(is_blank) {
+        text.trim_start_matches([' ', '\t'])
+    } else {
+        text
+    }
+}
+
+/// Splits `text` at its first blank, which is dropped.
+pub(crate) fn split_blank(text: &str) -> Option<(&str, &str)> {
+    let at = text.bytes().position(is_blank)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
+/// Splits `text` before the first octet that is one of `ends`.
+pub(crate) fn split_before<'a>(text: &'a str, ends: &[u8]) -> (&'a str, &'a str) {
+    let at = text
+        .bytes()
+        .position(|byte| ends.contains(&byte))
+        .unwrap_or(text.len());
+    text.split_at_checked(at).unwrap_or((text, ""))
 }
 
 /// Splits `text` after the quoted string it starts with (RFC 3261 25.1); `None` if it is never closed.
@@ -211,7 +240,9 @@ impl<'a> Iterator for Elements<'a> {
 
     fn next(&mut self) -> Option<&'a str> {
         let text = self.rest?;
-        match find_outside(text, b',') {
+        // Most values hold no comma at all.
+        let comma = memchr::memchr(b',', text.as_bytes()).and_then(|_| find_outside(text, b','));
+        match comma {
             Some(comma) => {
                 self.rest = text.get(comma + 1..);
                 text.get(..comma).map(trim)

@@ -215,9 +215,8 @@ impl<'a> SipUri<'a> {
         if !user.is_none_or(text::is_user) || !password.is_none_or(text::is_password) {
             return Err(Problem::Uri);
         }
-        let host_end = rest.find([';', '?']).unwrap_or(rest.len());
-        let (host_port, rest) = rest.split_at_checked(host_end).ok_or(Problem::Uri)?;
-        if host_port.contains([' ', '\t']) {
+        let (host_port, rest) = text::split_before(rest, b";?");
+        if host_port.bytes().any(|byte| byte <= b' ') {
             return Err(Problem::Uri);
         }
         let (host, port) = Host::parse_with_port(host_port).map_err(|_| Problem::Uri)?;

@@ -137,8 +137,6 @@ fn sequence_number(text: &str) -> Result<u32, Problem> {
 }
 
 fn split_words(text: &str) -> Result<(&str, &str), Problem> {
-    let (first, rest) = text::trim(text)
-        .split_once([' ', '\t'])
-        .ok_or(Problem::Malformed)?;
+    let (first, rest) = text::split_blank(text::trim(text)).ok_or(Problem::Malformed)?;
     Ok((first, text::trim_start(rest)))
 }

@@ -29,15 +29,11 @@ impl<'a> Via<'a> {
     /// Reads one value (not a list).
     pub fn parse(value: &'a str) -> Result<Self, Problem> {
         let value = text::trim(value);
-        let params_start = memchr::memchr(b';', value.as_bytes()).unwrap_or(value.len());
-        let (sent, params) = value
-            .split_at_checked(params_start)
-            .ok_or(Problem::Malformed)?;
+        let (sent, params) = text::split_before(value, b";");
         let (name, rest) = sent.split_once('/').ok_or(Problem::Malformed)?;
         let (version, rest) = rest.split_once('/').ok_or(Problem::Malformed)?;
-        let (transport, sent_by) = text::trim_start(rest)
-            .split_once([' ', '\t'])
-            .ok_or(Problem::Malformed)?;
+        let (transport, sent_by) =
+            text::split_blank(text::trim_start(rest)).ok_or(Problem::Malformed)?;
         if !text::trim(name).eq_ignore_ascii_case("SIP")
             || text::trim(version) != "2.0"
             || !text::is_token(transport)
@@ -45,30 +41,24 @@ impl<'a> Via<'a> {
             return Err(Problem::Malformed);
         }
         let (host, port) = Host::parse_with_port(text::trim(sent_by))?;
-        let via = Self {
+        let params = Params::parse_each(params, |name, value| {
+            if name.eq_ignore_ascii_case("received") {
+                parse_received(value).is_some()
+            } else if name.eq_ignore_ascii_case("rport") {
+                value.parse::<u16>().is_ok()
+            } else if name.eq_ignore_ascii_case("ttl") {
+                value.parse::<u8>().is_ok()
+            } else {
+                true
+            }
+        })?;
+        Ok(Self {
             transport,
             host,
             port,
-            params: Params::parse(params)?,
+            params,
             text: value,
-        };
-        let sound = via
-            .params
-            .value("received")
-            .is_none_or(|_| via.received().is_some())
-            && via
-                .params
-                .value("rport")
-                .is_none_or(|port| port.parse::<u16>().is_ok())
-            && via
-                .params
-                .value("ttl")
-                .is_none_or(|ttl| ttl.parse::<u8>().is_ok());
-        if sound {
-            Ok(via)
-        } else {
-            Err(Problem::Malformed)
-        }
+        })
     }
 
     /// As written.
@@ -92,12 +82,7 @@ impl<'a> Via<'a> {
 
     /// The `received` parameter; an IPv6 address with or without brackets (RFC 5118 4.5).
     pub fn received(&self) -> Option<IpAddr> {
-        let value = self.params.value("received")?;
-        let value = value
-            .strip_prefix('[')
-            .and_then(|inner| inner.strip_suffix(']'))
-            .unwrap_or(value);
-        value.parse().ok()
+        self.params.value("received").and_then(parse_received)
     }
 
     /// The `rport` parameter: `None` if absent, `Some(None)` if it has no value yet (RFC 3581 3).
@@ -175,4 +160,12 @@ impl<'a> Via<'a> {
             )),
         }
     }
+}
+
+fn parse_received(value: &str) -> Option<IpAddr> {
+    let address = value
+        .strip_prefix('[')
+        .and_then(|inner| inner.strip_suffix(']'))
+        .unwrap_or(value);
+    address.parse().ok()
 }

@@ -60,25 +60,43 @@ impl Message {
     /// The contacts of all Contact header fields.
     pub fn contacts(&self) -> Result<Contacts<'_>, HeaderError> {
         let mut list = Vec::new();
+        let all = self.each_contact(|contact| list.push(contact))?;
+        Ok(if all {
+            Contacts::All
+        } else {
+            Contacts::List(list)
+        })
+    }
+
+    /// Whether [`Message::contacts`] would succeed, without making the list.
+    pub(crate) fn check_contacts(&self) -> Result<(), HeaderError> {
+        self.each_contact(drop).map(drop)
+    }
+
+    /// Shows each contact; whether it is `*` instead.
+    fn each_contact<'a>(&'a self, mut show: impl FnMut(NameAddr<'a>)) -> Result<bool, HeaderError> {
         let mut all = false;
+        let mut any = false;
         for contact in self.each(HeaderName::Contact, |value| match value {
             "*" => Ok(None),
             value => NameAddr::parse(value).map(Some),
         }) {
             match contact? {
-                Some(contact) => list.push(contact),
+                Some(contact) => {
+                    any = true;
+                    show(contact);
+                }
                 None => all = true,
             }
         }
-        match (all, list.is_empty()) {
-            (false, _) => Ok(Contacts::List(list)),
-            (true, true) => Ok(Contacts::All),
-            // Contact = ("m" / "Contact" ) HCOLON ( STAR / (contact-param *(COMMA contact-param)))
-            (true, false) => Err(HeaderError {
+        // Contact = ("m" / "Contact" ) HCOLON ( STAR / (contact-param *(COMMA contact-param)))
+        if all && any {
+            return Err(HeaderError {
                 header: HeaderName::Contact,
                 problem: Problem::Malformed,
-            }),
+            });
         }
+        Ok(all)
     }
 
     /// The first Contact: the remote target of a dialog (RFC 3261 12.1).
