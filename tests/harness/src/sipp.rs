@@ -206,6 +206,13 @@ impl RunningSipp {
         &mut self.process
     }
 
+    /// What it complained of so far.
+    #[must_use]
+    pub fn errors(&self) -> String {
+        let bytes = fs::read(&self.errors).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     /// Every message so far, in order.
     #[must_use]
     pub fn messages(&self) -> Vec<Logged> {
