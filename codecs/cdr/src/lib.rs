@@ -1,1 +1,24 @@
 //! The charge record and its file encodings, without I/O.
+//!
+//! A record is one line: of JSON ([`to_json_line`], [`from_json_line`]) or of CSV
+//! ([`CSV_HEADER`], [`to_csv_line`], [`from_csv_line`]). Both carry the same fields
+//! under the same names in the same order.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+mod encoding;
+mod record;
+mod time;
+
+pub use encoding::{
+    CSV_HEADER, EncodingError, from_csv_line, from_json_line, to_csv_line, to_json_line,
+};
+pub use record::{ChargeRecord, EndCause, Payment};
+pub use time::Timestamp;

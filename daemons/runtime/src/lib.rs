@@ -8,4 +8,5 @@ pub mod exit;
 pub mod logging;
 pub mod metrics;
 pub mod notify;
+pub mod records;
 pub mod signals;
