@@ -2,6 +2,7 @@
 //!
 //! Two levels of message: [`Message`] is a header and AVPs over the received octets;
 //! the structs of [`base`], [`credit_control`] and [`rx`] are its meaning, one per command.
+//! [`peer`] holds the peer state machine of RFC 6733 5.6 with the watchdog of RFC 3539.
 //!
 //! ```
 //! use tollwire_diameter::{Message, credit_control::CreditControlRequest};
@@ -35,6 +36,7 @@ mod fields;
 mod flags;
 mod ip_filter_rule;
 mod message;
+pub mod peer;
 mod result_code;
 pub mod rx;
 pub mod value;
