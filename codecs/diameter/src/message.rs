@@ -141,6 +141,13 @@ impl Message {
         Bytes::from(out.into_vec())
     }
 
+    /// Appends the message to a buffer that holds others before it.
+    pub fn encode_into(&self, buffer: &mut Vec<u8>) {
+        let mut out = Writer::from(std::mem::take(buffer));
+        self.write(&mut out);
+        *buffer = out.into_vec();
+    }
+
     /// Appends the message to `out`.
     pub fn write(&self, out: &mut Writer) {
         let start = out.len();

@@ -91,3 +91,10 @@ impl Writer {
         }
     }
 }
+
+/// Goes on behind what `buffer` holds already.
+impl From<Vec<u8>> for Writer {
+    fn from(buffer: Vec<u8>) -> Self {
+        Self { buffer }
+    }
+}

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod clock;
 pub mod config;
 pub mod daemon;
+pub mod diameter;
 pub mod exit;
 pub mod logging;
 pub mod metrics;

@@ -214,10 +214,8 @@ impl Peer {
     /// RFC 6733 5.4: a peer that does not want to talk is not bothered at once.
     fn heed_cause(&mut self, dpr: &Message) {
         let cause = DisconnectPeerRequest::decode(dpr).map(|dpr| dpr.disconnect_cause);
-        if let (
-            Ok(DisconnectCause::DoNotWantToTalkToYou | DisconnectCause::Busy),
-            Some(backoff),
-        ) = (cause, self.settings.connect)
+        if let (Ok(DisconnectCause::DoNotWantToTalkToYou | DisconnectCause::Busy), Some(backoff)) =
+            (cause, self.settings.connect)
         {
             self.pause = Some(backoff.max);
             self.opened_at = None;

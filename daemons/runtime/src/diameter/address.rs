@@ -1,0 +1,90 @@
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Where a node listens or connects: `unix:/run/tollwire/pinholed.sock` or `127.0.0.1:3868`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// A stream socket in the file system.
+    Unix(PathBuf),
+    /// TCP; 3868 is Diameter's port.
+    Tcp(SocketAddr),
+}
+
+/// A text that is no address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is neither unix:/PATH nor IP:PORT")]
+pub struct InvalidAddress(String);
+
+impl Address {
+    /// Whether only this host can reach it.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Unix(_) => true,
+            Self::Tcp(address) => address.ip().is_loopback(),
+        }
+    }
+}
+
+impl FromStr for Address {
+    type Err = InvalidAddress;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
+        let path = text.strip_prefix("unix:").unwrap_or(text);
+        if path.starts_with('/') {
+            return Ok(Self::Unix(path.into()));
+        }
+        text.strip_prefix("tcp:")
+            .unwrap_or(text)
+            .parse()
+            .map(Self::Tcp)
+            .map_err(|_| InvalidAddress(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
+            Self::Tcp(address) => address.fmt(formatter),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_both_kinds() {
+        for (text, printed) in [
+            ("unix:/run/a.sock", "unix:/run/a.sock"),
+            ("/run/a.sock", "unix:/run/a.sock"),
+            ("127.0.0.1:3868", "127.0.0.1:3868"),
+            ("tcp:[::1]:3868", "[::1]:3868"),
+        ] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), printed);
+        }
+        assert!("localhost:3868".parse::<Address>().is_err());
+        assert!("relative.sock".parse::<Address>().is_err());
+        assert!(!"192.0.2.1:3868".parse::<Address>().unwrap().is_local());
+        assert!("[::1]:3868".parse::<Address>().unwrap().is_local());
+    }
+}
