@@ -6,6 +6,45 @@ use crate::error::Problem;
 use crate::text;
 use crate::uri::canonical_escapes;
 
+/// The most parameters accepted on one value.
+pub const MAX_PARAMS: usize = 32;
+
+/// Names already met. RFC 3261 7.3.1 and 19.1.1: none may appear twice, for two readers would then
+/// see two different values.
+struct Names<'a> {
+    names: [&'a str; MAX_PARAMS],
+    count: usize,
+}
+
+impl<'a> Names<'a> {
+    fn new() -> Self {
+        Self {
+            names: [""; MAX_PARAMS],
+            count: 0,
+        }
+    }
+
+    /// Whether `name` is new and there is room for it.
+    fn add(&mut self, name: &'a str, escaped: bool) -> bool {
+        let same = |other: &&str| {
+            if escaped {
+                canonical_escapes(other).eq_ignore_ascii_case(&canonical_escapes(name))
+            } else {
+                other.eq_ignore_ascii_case(name)
+            }
+        };
+        if self.names.iter().take(self.count).any(same) {
+            return false;
+        }
+        let Some(place) = self.names.get_mut(self.count) else {
+            return false;
+        };
+        *place = name;
+        self.count += 1;
+        true
+    }
+}
+
 /// A view of the parameters that follow a value; the text starts with `;` or is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Params<'a> {
@@ -15,7 +54,8 @@ pub struct Params<'a> {
 }
 
 impl<'a> Params<'a> {
-    /// Checks the parameters of a header field (`generic-param`, RFC 3261 25.1).
+    /// Checks the parameters of a header field (`generic-param`, RFC 3261 25.1): at most
+    /// [`MAX_PARAMS`], each name once (7.3.1).
     pub fn parse(text: &'a str) -> Result<Self, Problem> {
         Self::parse_each(text, |_, _| true)
     }
@@ -33,8 +73,9 @@ impl<'a> Params<'a> {
             text,
             escaped: false,
         };
+        let mut names = Names::new();
         for (name, value) in params.iter() {
-            if !text::is_token(name) {
+            if !text::is_token(name) || !names.add(name, false) {
                 return Err(Problem::Malformed);
             }
             let Some(value) = value else {
@@ -56,15 +97,19 @@ impl<'a> Params<'a> {
         Ok(params)
     }
 
-    /// Checks the parameters of a URI (`uri-parameters`, RFC 3261 25.1).
+    /// Checks the parameters of a URI (`uri-parameters`, RFC 3261 25.1): at most [`MAX_PARAMS`],
+    /// each name once (19.1.1).
     pub fn parse_uri(text: &'a str) -> Result<Self, Problem> {
         let params = Self {
             text,
             escaped: memchr::memchr(b'%', text.as_bytes()).is_some(),
         };
-        let sound = params
-            .iter()
-            .all(|(name, value)| text::is_uri_param(name) && value.is_none_or(text::is_uri_param));
+        let mut names = Names::new();
+        let sound = params.iter().all(|(name, value)| {
+            text::is_uri_param(name)
+                && value.is_none_or(text::is_uri_param)
+                && names.add(name, params.escaped)
+        });
         sound.then_some(params).ok_or(Problem::Uri)
     }
 

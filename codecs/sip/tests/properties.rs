@@ -29,7 +29,10 @@ fn sip_uri() -> impl Strategy<Value = String> {
         .prop_map(|(scheme, user, host, port, params)| {
             let user = user.map(|user| format!("{user}@")).unwrap_or_default();
             let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-            let params: String = params.iter().map(|param| format!(";{param}")).collect();
+            // Each name once: the numbers keep them apart.
+            let params: String = (params.iter().enumerate())
+                .map(|(index, param)| format!(";p{index}{param}"))
+                .collect();
             format!("{scheme}:{user}{host}{port}{params}")
         })
 }

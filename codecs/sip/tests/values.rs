@@ -163,6 +163,27 @@ fn uri_equivalence_of_rfc_3261_19_1_4() {
 }
 
 #[test]
+fn parameters_appear_once_and_are_bounded() {
+    for bad in [
+        "sip:h;maddr=192.0.2.1;MADDR=192.0.2.2",
+        "sip:h;lr;%6Cr",
+        &format!("sip:h{}", ";a".repeat(2)),
+    ] {
+        assert_eq!(Uri::parse(bad), Err(Problem::Uri), "{bad}");
+    }
+    assert!(NameAddr::parse("<sip:h>;tag=1;Tag=2").is_err());
+    assert!(Via::parse("SIP/2.0/UDP h;branch=z9hG4bKa;branch=z9hG4bKb").is_err());
+    let params = |count| {
+        (0..count)
+            .map(|index| format!(";p{index}"))
+            .collect::<String>()
+    };
+    assert!(Uri::parse(&format!("sip:h{}", params(32))).is_ok());
+    assert!(Uri::parse(&format!("sip:h{}", params(33))).is_err());
+    assert!(NameAddr::parse(&format!("<sip:h>{}", params(33))).is_err());
+}
+
+#[test]
 fn name_addr_in_all_its_forms() {
     let quoted = NameAddr::parse("\"A. G. \\\"Al\\\" <x>, Bell\" <sip:agb@h;lr>;tag=a48s").unwrap();
     assert_eq!(
