@@ -133,3 +133,75 @@ fn built_request_reads_back() {
     assert_eq!(reread.header_named("evil"), None);
     assert_eq!(reread.header_named("x-injected"), Some("a  Evil: yes"));
 }
+
+fn routes_of(message: &Message) -> Vec<&str> {
+    message
+        .routes()
+        .map(|route| route.expect("route").uri)
+        .collect()
+}
+
+#[test]
+fn list_edits_touch_one_element() {
+    let mut message = parse(
+        "OPTIONS sip:h SIP/2.0\r\nRoute: <sip:a>, <sip:b>\r\nX: 1\r\nroute: <sip:c>,<sip:d>\r\n\r\n",
+    );
+    assert!(message.replace_first(HeaderName::Route, "<sip:z>"));
+    assert_eq!(routes_of(&message), ["sip:z", "sip:b", "sip:c", "sip:d"]);
+    assert!(message.remove_last(HeaderName::Route));
+    assert_eq!(routes_of(&message), ["sip:z", "sip:b", "sip:c"]);
+    assert!(message.remove_last(HeaderName::Route));
+    assert_eq!(routes_of(&message), ["sip:z", "sip:b"]);
+    message.append(HeaderName::Route, "<sip:y>");
+    assert_eq!(routes_of(&message), ["sip:z", "sip:b", "sip:y"]);
+    assert_eq!(
+        message.to_bytes(),
+        "OPTIONS sip:h SIP/2.0\r\nRoute: <sip:z>, <sip:b>\r\nRoute: <sip:y>\r\nX: 1\r\n\r\n"
+    );
+    message.retain(HeaderName::Route, |value| value.contains("sip:y"));
+    assert_eq!(routes_of(&message), ["sip:y"]);
+    message.remove_all(HeaderName::Route);
+    assert!(!message.remove_last(HeaderName::Route));
+    assert!(!message.replace_first(HeaderName::Route, "<sip:z>"));
+    assert_eq!(message.to_bytes(), "OPTIONS sip:h SIP/2.0\r\nX: 1\r\n\r\n");
+}
+
+#[test]
+fn set_leaves_one_and_a_body_brings_its_length() {
+    let mut message =
+        parse("OPTIONS sip:h SIP/2.0\r\nl: 2\r\nAllow: A\r\nX: 1\r\nAllow: B\r\n\r\nab");
+    message.set(HeaderName::Allow, "INVITE");
+    message.set(HeaderName::Server, "tollwire");
+    message.set_body(Some("text/plain"), Bytes::from_static(b"hello"));
+    assert_eq!(
+        message.to_bytes(),
+        "OPTIONS sip:h SIP/2.0\r\nContent-Length: 5\r\nAllow: INVITE\r\nX: 1\r\n\
+         Server: tollwire\r\nContent-Type: text/plain\r\n\r\nhello"
+    );
+    message.set_body(None, Bytes::new());
+    assert_eq!(message.media_type(), None);
+    assert_eq!(message.content_length().unwrap(), Some(0));
+    assert_eq!(Message::parse(message.to_bytes()).unwrap(), message);
+}
+
+#[test]
+fn a_datagram_without_length_gets_one_for_a_stream() {
+    let mut message = parse("MESSAGE sip:h SIP/2.0\r\nCall-ID: c\r\n\r\nall of it");
+    assert_eq!(message.body(), b"all of it");
+    message.ensure_content_length();
+    message.ensure_content_length();
+    assert_eq!(
+        message.to_bytes(),
+        "MESSAGE sip:h SIP/2.0\r\nCall-ID: c\r\nContent-Length: 9\r\n\r\nall of it"
+    );
+}
+
+#[test]
+fn keep_alives_before_the_start_line_are_passed_over() {
+    let message = parse("\r\n\r\nOPTIONS sip:h SIP/2.0\r\nCall-ID: c\r\n\r\n");
+    assert_eq!(message.call_id().unwrap(), "c");
+    for nothing in ["", "\r\n", "\r\n\r\n", "\0\0\0\0"] {
+        let failure = Message::parse(Bytes::from_static(nothing.as_bytes())).unwrap_err();
+        assert!(failure.response().is_none());
+    }
+}
