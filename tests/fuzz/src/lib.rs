@@ -1,5 +1,6 @@
 //! What every fuzz target asserts.
 
+pub mod diameter;
 pub mod sip;
 
 use std::fmt::Debug;

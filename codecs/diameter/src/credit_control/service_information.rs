@@ -4,7 +4,7 @@ use crate::fields::grouped;
 use crate::value::{Address, Time, enumerated};
 
 enumerated! {
-    /// Role-Of-Node (TS 32.299 7.2.180).
+    /// Role-Of-Node (TS 32.299 7.2).
     open RoleOfNode {
         /// Serves the calling party.
         OriginatingRole = 0,
@@ -16,7 +16,7 @@ enumerated! {
         B2buaRole = 3,
     }
 
-    /// Node-Functionality (TS 32.299 7.2.115).
+    /// Node-Functionality (TS 32.299 7.2).
     open NodeFunctionality {
         /// Serving call session control function.
         SCscf = 0,
@@ -36,7 +36,7 @@ enumerated! {
         Ibcf = 7,
     }
 
-    /// Cause-Code (TS 32.299 7.2.35); a final SIP status from 300 on stands for itself.
+    /// Cause-Code (TS 32.299 7.2); a final SIP status from 300 on stands for itself.
     open CauseCode {
         /// The session ended normally.
         NormalEndOfSession = 0,
@@ -56,13 +56,13 @@ enumerated! {
 }
 
 grouped! {
-    /// Service-Information (TS 32.299 7.2.192): what the service was.
+    /// Service-Information (TS 32.299 7.2): what the service was.
     pub struct ServiceInformation {
         /// Of a SIP session.
         ims_information: Option<ImsInformation> = IMS_INFORMATION,
     }
 
-    /// IMS-Information (TS 32.299 7.2.67): what a charge record says of a SIP session.
+    /// IMS-Information (TS 32.299 7.2): what a charge record says of a SIP session.
     pub struct ImsInformation {
         /// What made the node charge.
         event_type: Option<EventType> = EVENT_TYPE,
@@ -102,7 +102,7 @@ grouped! {
         from_address: Option<String> = FROM_ADDRESS,
     }
 
-    /// Event-Type (TS 32.299 7.2.52).
+    /// Event-Type (TS 32.299 7.2).
     pub struct EventType {
         /// SIP method that made the node charge.
         sip_method: Option<String> = TGPP_SIP_METHOD,
@@ -112,7 +112,7 @@ grouped! {
         expires: Option<u32> = EXPIRES,
     }
 
-    /// Time-Stamps (TS 32.299 7.2.231).
+    /// Time-Stamps (TS 32.299 7.2).
     pub struct TimeStamps {
         /// When the initial request was received.
         sip_request_timestamp: Option<Time> = SIP_REQUEST_TIMESTAMP,
@@ -124,7 +124,7 @@ grouped! {
         sip_response_timestamp_fraction: Option<u32> = SIP_RESPONSE_TIMESTAMP_FRACTION,
     }
 
-    /// Inter-Operator-Identifier (TS 32.299 7.2.77).
+    /// Inter-Operator-Identifier (TS 32.299 7.2).
     pub struct InterOperatorIdentifier {
         /// The operator the session comes from.
         originating_ioi: Option<String> = ORIGINATING_IOI,
@@ -132,7 +132,7 @@ grouped! {
         terminating_ioi: Option<String> = TERMINATING_IOI,
     }
 
-    /// SDP-Media-Component (TS 32.299 7.2.189).
+    /// SDP-Media-Component (TS 32.299 7.2).
     pub struct SdpMediaComponent {
         /// The `m=` line.
         sdp_media_name: Option<String> = SDP_MEDIA_NAME,

@@ -32,11 +32,11 @@ grouped! {
         final_unit_indication: Option<FinalUnitIndication> = FINAL_UNIT_INDICATION,
         /// The same with QoS filters.
         qos_final_unit_indication: Option<QosFinalUnitIndication> = QOS_FINAL_UNIT_INDICATION,
-        /// Seconds left of the grant at which to ask for more (TS 32.299 7.2.229).
+        /// Seconds left of the grant at which to ask for more (TS 32.299 7.2).
         time_quota_threshold: Option<u32> = TIME_QUOTA_THRESHOLD,
-        /// Octets left of the grant at which to ask for more (TS 32.299 7.2.242).
+        /// Octets left of the grant at which to ask for more (TS 32.299 7.2).
         volume_quota_threshold: Option<u32> = VOLUME_QUOTA_THRESHOLD,
-        /// Seconds without use after which the grant is returned (TS 32.299 7.2.162).
+        /// Seconds without use after which the grant is returned (TS 32.299 7.2).
         quota_holding_time: Option<u32> = QUOTA_HOLDING_TIME,
     }
 

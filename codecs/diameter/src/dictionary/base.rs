@@ -59,5 +59,5 @@ definitions! {
     ACCOUNTING_RECORD_TYPE "Accounting-Record-Type" = 480: Enumerated, M;
     ACCOUNTING_REALTIME_REQUIRED "Accounting-Realtime-Required" = 483: Enumerated, M;
     ACCOUNTING_RECORD_NUMBER "Accounting-Record-Number" = 485: Unsigned32, M;
-    FILTER_RULE "Filter-Rule" = 509: Grouped;
+    FILTER_RULE "Filter-Rule" = 509: Grouped, M;
 }

@@ -139,7 +139,7 @@ definitions! {
     PARTICIPANT_GROUP "Participant-Group" = 1260: Grouped;
     POC_CHANGE_CONDITION "PoC-Change-Condition" = 1261: Enumerated;
     POC_CHANGE_TIME "PoC-Change-Time" = 1262: Time;
-    ACCESS_NETWORK_INFORMATION "Access-Network-Information" = 1263: Utf8String;
+    ACCESS_NETWORK_INFORMATION "Access-Network-Information" = 1263: OctetString;
     TRIGGER "Trigger" = 1264: Grouped;
     BASE_TIME_INTERVAL "Base-Time-Interval" = 1265: Unsigned32;
     ENVELOPE "Envelope" = 1266: Grouped;

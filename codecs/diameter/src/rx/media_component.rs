@@ -6,7 +6,7 @@ use crate::ip_filter_rule::IpFilterRule;
 use crate::rx::{FlowStatus, FlowUsage, MediaType};
 
 grouped! {
-    /// Media-Component-Description (TS 29.214 5.3.16): one `m=` line.
+    /// Media-Component-Description (TS 29.214 5.3): one `m=` line.
     pub struct MediaComponentDescription {
         /// Its ordinal number in the SDP, from 1.
         media_component_number: u32 = MEDIA_COMPONENT_NUMBER,
@@ -26,15 +26,15 @@ grouped! {
         rr_bandwidth: Option<u32> = RR_BANDWIDTH,
         /// RTCP bit/s of senders.
         rs_bandwidth: Option<u32> = RS_BANDWIDTH,
-        /// Codecs: `uplink\noffer\n` and lines of SDP (TS 29.214 5.3.7).
+        /// Codecs: `uplink\noffer\n` and lines of SDP (TS 29.214 5.3).
         codec_data: Vec<String> = CODEC_DATA,
     }
 
-    /// Media-Sub-Component (TS 29.214 5.3.17): one flow, such as RTP or RTCP.
+    /// Media-Sub-Component (TS 29.214 5.3): one flow, such as RTP or RTCP.
     pub struct MediaSubComponent {
         /// Its ordinal number within the component, from 1.
         flow_number: u32 = FLOW_NUMBER,
-        /// Uplink and downlink filter, at most two (TS 29.214 5.3.8).
+        /// Uplink and downlink filter, at most two (TS 29.214 5.3).
         flow_descriptions: Vec<IpFilterRule> = FLOW_DESCRIPTION,
         /// Which directions are open; overrides the component's.
         flow_status: Option<FlowStatus> = FLOW_STATUS,
@@ -49,7 +49,7 @@ grouped! {
         used_service_unit: Option<UsedServiceUnit> = USED_SERVICE_UNIT,
     }
 
-    /// Flows (TS 29.214 5.3.10): which flows a report is about.
+    /// Flows (TS 29.214 5.3): which flows a report is about.
     pub struct Flows {
         /// The component.
         media_component_number: u32 = MEDIA_COMPONENT_NUMBER,
@@ -59,7 +59,7 @@ grouped! {
         final_unit_action: Option<FinalUnitAction> = FINAL_UNIT_ACTION,
     }
 
-    /// Sponsored-Connectivity-Data (TS 29.214 5.3.27): an octet quota out, the use back.
+    /// Sponsored-Connectivity-Data (TS 29.214 5.3): an octet quota out, the use back.
     pub struct SponsoredConnectivityData {
         /// Who sponsors.
         sponsor_identity: Option<String> = SPONSOR_IDENTITY,

@@ -1,7 +1,7 @@
 use crate::value::enumerated;
 
 enumerated! {
-    /// Flow-Status (TS 29.214 5.3.11).
+    /// Flow-Status (TS 29.214 5.3).
     closed FlowStatus {
         /// Only from the offerer.
         EnabledUplink = 0,
@@ -15,7 +15,7 @@ enumerated! {
         Removed = 4,
     }
 
-    /// Flow-Usage (TS 29.214 5.3.12).
+    /// Flow-Usage (TS 29.214 5.3).
     closed FlowUsage {
         /// Nothing is known of its use.
         NoInformation = 0,
@@ -25,7 +25,7 @@ enumerated! {
         AfSignalling = 2,
     }
 
-    /// Media-Type (TS 29.214 5.3.19).
+    /// Media-Type (TS 29.214 5.3).
     open MediaType {
         /// `m=audio`
         Audio = 0,
@@ -45,7 +45,7 @@ enumerated! {
         OtherMedia = -1,
     }
 
-    /// Specific-Action (TS 29.214 5.3.13): in AAR what to report, in RAR what is reported.
+    /// Specific-Action (TS 29.214 5.3): in AAR what to report, in RAR what is reported.
     open SpecificAction {
         /// Charging correlation.
         ChargingCorrelationExchange = 1,
@@ -79,7 +79,7 @@ enumerated! {
         PlmnChange = 16,
     }
 
-    /// Abort-Cause (TS 29.214 5.3.1).
+    /// Abort-Cause (TS 29.214 5.3).
     open AbortCause {
         /// The bearer was released.
         BearerReleased = 0,
@@ -93,7 +93,7 @@ enumerated! {
         SponsoredDataConnectivityDisallowed = 4,
     }
 
-    /// Rx-Request-Type (TS 29.214 5.3.31).
+    /// Rx-Request-Type (TS 29.214 5.3).
     open RxRequestType {
         /// Begins an Rx session.
         InitialRequest = 0,
@@ -103,7 +103,7 @@ enumerated! {
         PcscfRestoration = 2,
     }
 
-    /// Service-Info-Status (TS 29.214 5.3.25).
+    /// Service-Info-Status (TS 29.214 5.3).
     open ServiceInfoStatus {
         /// Offer and answer are both known.
         FinalServiceInformation = 0,
@@ -111,7 +111,7 @@ enumerated! {
         PreliminaryServiceInformation = 1,
     }
 
-    /// SIP-Forking-Indication (TS 29.214 5.3.22).
+    /// SIP-Forking-Indication (TS 29.214 5.3).
     open SipForkingIndication {
         /// The description is of one dialog.
         SingleDialogue = 0,
