@@ -123,8 +123,11 @@ fn without_comments(text: &str) -> String {
         .collect()
 }
 
+/// Name, type, and whether the M bit must be set.
+type Known = (String, String, bool);
+
 /// AVPs of Wireshark's XML files by vendor and code.
-fn wireshark_avps() -> HashMap<(Option<u32>, u32), Vec<(String, String, bool)>> {
+fn wireshark_avps() -> HashMap<(Option<u32>, u32), Vec<Known>> {
     let mut avps: HashMap<_, Vec<_>> = HashMap::new();
     for file in [
         "dictionary.xml",

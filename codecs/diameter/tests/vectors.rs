@@ -124,7 +124,6 @@ fn every_sample_survives() {
         let again = Message::decode(octets.clone()).unwrap();
         assert_eq!(again, message, "{name}");
         assert_eq!(again.encode(), octets, "{name}");
-        samples::assert_stable(&again);
     }
     let ccr = samples::ccr();
     assert_eq!(CreditControlRequest::decode(&ccr.encode(1, 2)), Ok(ccr));
