@@ -1,1 +1,19 @@
 //! Accounts, rating, reservations, ledger and the Diameter Ro server.
+//!
+//! The [`core`] holds all accounts and sessions in memory and answers at once; what it changed
+//! goes to the [`store`] as one group, and no answer leaves before its group is on disk.
+
+pub mod account;
+mod admin;
+mod answer;
+pub mod config;
+pub mod core;
+mod driver;
+pub mod effect;
+pub mod event;
+mod outbox;
+pub mod session;
+pub mod store;
+pub mod tariff;
+
+pub use driver::main;

@@ -1,3 +1,5 @@
 //! Entry point of `chargingd`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    chargingd::main()
+}

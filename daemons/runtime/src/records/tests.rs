@@ -179,7 +179,7 @@ fn a_torn_tail_is_cut_off_wherever_it_was_torn() {
     let twin = std::fs::read(&csv).unwrap();
     let line = to_json_line(&record(3)).unwrap();
     for torn in 0..line.len() {
-        std::fs::write(&path, [&whole, line[..torn].as_bytes()].concat()).unwrap();
+        std::fs::write(&path, [&whole, &line.as_bytes()[..torn]].concat()).unwrap();
         // The twin is written first: it may be ahead, torn or gone.
         std::fs::write(&csv, [&twin, &b"3,torn"[..torn.min(6)]].concat()).unwrap();
         if torn % 7 == 0 {

@@ -1,0 +1,291 @@
+//! The operator's HTTP interface on the Unix socket; bodies are JSON.
+//!
+//! | route | answer |
+//! | --- | --- |
+//! | `GET /accounts`, `GET /accounts/{name}` | [`crate::effect::AccountView`] |
+//! | `POST /operations` with an [`Operation`] | the account as it is now |
+//! | `GET /sessions` | [`SessionView`] of each running session |
+//! | `GET /tariffs` | the tariffs in force |
+//! | `GET /records?account=&call_id=&from_unix_ms=&until_unix_ms=&limit=` | records, the newest last |
+//! | `GET /ledger?account=&limit=` | entries, the newest last |
+//! | `GET /trial-balance` | [`crate::store::TrialBalance`] |
+//! | `GET /health`, `GET /metrics` | |
+
+use std::path::{Path, PathBuf};
+
+use axum::Router;
+use axum::extract::{Path as UrlPath, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+use tollwire_cdr::{ChargeRecord, from_json_line};
+use tollwire_runtime::admin::Problem;
+
+use crate::core::Core;
+use crate::effect::{AccountView, Refusal};
+use crate::event::Operation;
+use crate::session::Session;
+use crate::store;
+
+/// A question to the core, answered in JSON.
+pub(crate) type Question = Box<dyn FnOnce(&Core) -> Result<Value, Refusal> + Send>;
+
+/// What an operator's request wants of the driver.
+pub(crate) enum Ask {
+    /// A change; replied to when it is stored.
+    Change(Operation, oneshot::Sender<Result<AccountView, Refusal>>),
+    /// A look at the core.
+    Look(Question, oneshot::Sender<Result<Value, Refusal>>),
+}
+
+/// What the routes need.
+#[derive(Clone)]
+pub(crate) struct Routes {
+    /// The driver.
+    pub(crate) asks: mpsc::Sender<Ask>,
+    /// The database.
+    pub(crate) store: PathBuf,
+    /// The record files.
+    pub(crate) records: PathBuf,
+}
+
+/// A running session as the operator sees it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct SessionView {
+    session_id: Box<str>,
+    account: Box<str>,
+    call_id: String,
+    from: String,
+    to: String,
+    began_unix_ms: i64,
+    answer_unix_ms: Option<i64>,
+    used_seconds: u64,
+    granted_seconds: u64,
+    charged_micro: i64,
+    held_micro: i64,
+    currency: &'static str,
+    /// Seconds that the account can pay for beyond what is used.
+    remaining_seconds: u64,
+}
+
+impl SessionView {
+    fn of(core: &Core, session: &Session) -> Self {
+        let available = core
+            .account(&session.account)
+            .map_or(0, crate::account::Account::available_micro);
+        let payable = session
+            .charged_micro
+            .saturating_add(session.held_micro)
+            .saturating_add(available);
+        Self {
+            session_id: session.id.clone(),
+            account: session.account.clone(),
+            call_id: session.facts.call_id.clone(),
+            from: session.facts.from.clone(),
+            to: session.facts.to.clone(),
+            began_unix_ms: session.began_unix_ms,
+            answer_unix_ms: session.facts.answer_unix_ms,
+            used_seconds: session.used_seconds,
+            granted_seconds: session.granted_seconds,
+            charged_micro: session.charged_micro,
+            held_micro: session.held_micro,
+            currency: session.tariff.currency.code(),
+            remaining_seconds: session
+                .tariff
+                .affordable_seconds(payable)
+                .saturating_sub(session.used_seconds),
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let status = match refusal {
+            Refusal::NotFound(_) => StatusCode::NOT_FOUND,
+            Refusal::Conflict(_) => StatusCode::CONFLICT,
+            Refusal::Invalid(_) => StatusCode::BAD_REQUEST,
+            Refusal::NotStored => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, refusal.to_string())
+    }
+}
+
+/// All routes but `/metrics`.
+pub(crate) fn router(routes: Routes) -> Router {
+    Router::new()
+        .route(
+            "/health",
+            get(|| async { Json(serde_json::json!({ "status": "ok" })) }),
+        )
+        .route("/accounts", get(accounts))
+        .route("/accounts/{name}", get(account))
+        .route("/operations", post(operation))
+        .route("/sessions", get(sessions))
+        .route("/tariffs", get(tariffs))
+        .route("/records", get(records))
+        .route("/ledger", get(ledger))
+        .route("/trial-balance", get(trial_balance))
+        .with_state(routes)
+}
+
+impl Routes {
+    async fn look<T: Serialize>(
+        &self,
+        look: impl FnOnce(&Core) -> Result<T, Refusal> + Send + 'static,
+    ) -> Response {
+        let (sender, receiver) = oneshot::channel();
+        let look: Question = Box::new(move |core: &Core| {
+            look(core).and_then(|found| {
+                serde_json::to_value(found).map_err(|error| Refusal::Invalid(error.to_string()))
+            })
+        });
+        self.ask(Ask::Look(look, sender), receiver).await
+    }
+
+    async fn ask<T: Serialize>(
+        &self,
+        ask: Ask,
+        reply: oneshot::Receiver<Result<T, Refusal>>,
+    ) -> Response {
+        if self.asks.send(ask).await.is_err() {
+            return Problem::unavailable("the daemon is stopping").into_response();
+        }
+        match reply.await {
+            Ok(Ok(found)) => Json(found).into_response(),
+            Ok(Err(refusal)) => Problem::from(refusal).into_response(),
+            Err(_) => Problem::unavailable("the daemon is stopping").into_response(),
+        }
+    }
+}
+
+async fn accounts(State(routes): State<Routes>) -> Response {
+    routes
+        .look(|core| {
+            let mut views: Vec<AccountView> = core
+                .accounts()
+                .filter_map(|account| core.view(&account.name).ok())
+                .collect();
+            views.sort_by(|one, other| one.account.name.cmp(&other.account.name));
+            Ok(views)
+        })
+        .await
+}
+
+async fn account(State(routes): State<Routes>, UrlPath(name): UrlPath<String>) -> Response {
+    routes.look(move |core| core.view(&name)).await
+}
+
+async fn operation(State(routes): State<Routes>, Json(operation): Json<Operation>) -> Response {
+    let (sender, receiver) = oneshot::channel();
+    routes.ask(Ask::Change(operation, sender), receiver).await
+}
+
+async fn sessions(State(routes): State<Routes>) -> Response {
+    routes
+        .look(|core| {
+            Ok(core
+                .open_sessions()
+                .map(|session| SessionView::of(core, session))
+                .collect::<Vec<_>>())
+        })
+        .await
+}
+
+async fn tariffs(State(routes): State<Routes>) -> Response {
+    routes.look(|core| Ok(core.tariffs().all().to_vec())).await
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RecordQuery {
+    account: Option<String>,
+    call_id: Option<String>,
+    from_unix_ms: Option<i64>,
+    until_unix_ms: Option<i64>,
+    limit: Option<usize>,
+}
+
+impl RecordQuery {
+    fn matches(&self, record: &ChargeRecord) -> bool {
+        let is = |wanted: &Option<String>, value: &str| {
+            wanted.as_ref().is_none_or(|wanted| wanted == value)
+        };
+        is(&self.account, &record.account)
+            && is(&self.call_id, &record.call_id)
+            && self
+                .from_unix_ms
+                .is_none_or(|from| record.end_time.0 >= from)
+            && self
+                .until_unix_ms
+                .is_none_or(|until| record.end_time.0 < until)
+    }
+}
+
+async fn records(State(routes): State<Routes>, Query(query): Query<RecordQuery>) -> Response {
+    blocking(move || find_records(&routes.records, &query).map_err(|error| error.to_string())).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LedgerQuery {
+    account: String,
+    limit: Option<u32>,
+}
+
+async fn ledger(State(routes): State<Routes>, Query(query): Query<LedgerQuery>) -> Response {
+    blocking(move || {
+        store::ledger(&routes.store, &query.account, query.limit.unwrap_or(100))
+            .map_err(|error| error.to_string())
+    })
+    .await
+}
+
+async fn trial_balance(State(routes): State<Routes>) -> Response {
+    blocking(move || store::trial_balance(&routes.store).map_err(|error| error.to_string())).await
+}
+
+/// Runs a question to disk beside the daemon's own thread.
+async fn blocking<T: Serialize + Send + 'static>(
+    question: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Response {
+    match tokio::task::spawn_blocking(question).await {
+        Ok(Ok(found)) => Json(found).into_response(),
+        Ok(Err(error)) => Problem::unavailable(error).into_response(),
+        Err(error) => Problem::unavailable(error.to_string()).into_response(),
+    }
+}
+
+/// The newest matching records, oldest first; files are read from the newest until there are enough.
+fn find_records(directory: &Path, query: &RecordQuery) -> std::io::Result<Vec<ChargeRecord>> {
+    let limit = query.limit.unwrap_or(100).min(100_000);
+    let mut files: Vec<PathBuf> = std::fs::read_dir(directory)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            path.to_str()
+                .is_some_and(|path| path.ends_with(".jsonl") || path.ends_with(".jsonl.open"))
+        })
+        .collect();
+    files.sort();
+    let mut found = std::collections::VecDeque::new();
+    for file in files.iter().rev() {
+        if found.len() >= limit {
+            break;
+        }
+        // A file may be renamed while we look: its records are then found next time.
+        let Ok(text) = std::fs::read_to_string(file) else {
+            continue;
+        };
+        let matching = text
+            .lines()
+            .rev()
+            .filter_map(|line| from_json_line(line).ok())
+            .filter(|record| query.matches(record));
+        for record in matching.take(limit - found.len()) {
+            found.push_front(record);
+        }
+    }
+    Ok(found.into())
+}

@@ -1,0 +1,90 @@
+//! Answers on the wire.
+
+use tollwire_diameter::credit_control::{
+    CostInformation, CreditControlAnswer, CreditControlFailureHandling, CreditControlRequest,
+    FinalUnitAction, FinalUnitIndication, GrantedServiceUnit, MultipleServicesCreditControl,
+    UnitValue,
+};
+use tollwire_diameter::{Identity, Message, ResultCode};
+
+use crate::session::Outcome;
+
+/// The CCA for `outcome`.
+pub fn credit_control(
+    identity: &Identity,
+    message: &Message,
+    request: &CreditControlRequest,
+    outcome: &Outcome,
+) -> Message {
+    let result_code = ResultCode(outcome.result_code);
+    if result_code.is_protocol_error() {
+        return message.refuse(identity, result_code, None, None);
+    }
+    let granted = outcome.granted_seconds.map(|seconds| GrantedServiceUnit {
+        cc_time: Some(seconds),
+        ..GrantedServiceUnit::default()
+    });
+    let final_unit = outcome.final_unit.then(|| FinalUnitIndication {
+        final_unit_action: FinalUnitAction::Terminate,
+        restriction_filter_rules: Vec::new(),
+        filter_ids: Vec::new(),
+        redirect_server: None,
+        extra: Vec::new(),
+    });
+    let mut answer = CreditControlAnswer {
+        session_id: request.session_id.clone(),
+        result_code: Some(result_code),
+        experimental_result: None,
+        origin_host: identity.origin_host.clone(),
+        origin_realm: identity.origin_realm.clone(),
+        auth_application_id: request.auth_application_id,
+        cc_request_type: request.cc_request_type,
+        cc_request_number: request.cc_request_number,
+        user_name: None,
+        cc_session_failover: None,
+        cc_sub_session_id: request.cc_sub_session_id,
+        acct_multi_session_id: None,
+        origin_state_id: None,
+        event_timestamp: None,
+        granted_service_unit: None,
+        multiple_services_credit_controls: Vec::new(),
+        cost_information: outcome.cost.map(|(micro, currency_code)| CostInformation {
+            unit_value: UnitValue::from_micro(micro),
+            currency_code,
+            cost_unit: None,
+            extra: Vec::new(),
+        }),
+        final_unit_indication: None,
+        qos_final_unit_indication: None,
+        check_balance_result: None,
+        credit_control_failure_handling: Some(if outcome.continue_without_us {
+            CreditControlFailureHandling::Continue
+        } else {
+            CreditControlFailureHandling::Terminate
+        }),
+        direct_debiting_failure_handling: None,
+        validity_time: None,
+        redirect_hosts: Vec::new(),
+        redirect_host_usage: None,
+        redirect_max_cache_time: None,
+        error_message: None,
+        failed_avps: Vec::new(),
+        route_records: Vec::new(),
+        extra: Vec::new(),
+    };
+    if outcome.multiple_services {
+        answer.multiple_services_credit_controls = vec![MultipleServicesCreditControl {
+            granted_service_unit: granted,
+            rating_group: outcome.rating_group,
+            validity_time: outcome.validity_seconds,
+            result_code: Some(result_code),
+            final_unit_indication: final_unit,
+            ..MultipleServicesCreditControl::default()
+        }];
+    } else {
+        answer.granted_service_unit = granted;
+        answer.validity_time = outcome.validity_seconds;
+        answer.final_unit_indication = final_unit;
+    }
+    answer.answer(message)
+}

@@ -1,0 +1,329 @@
+//! Configuration of `chargingd`; `conf/chargingd.toml` explains each key.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tollwire_runtime::config::{Configuration, Invalid};
+use tollwire_runtime::diameter::{Address, AllowedPeer, NodeConfig};
+use tollwire_runtime::records;
+
+use crate::core;
+use crate::tariff::{Tariff, TariffTable};
+
+/// The whole file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The Diameter server.
+    pub diameter: Diameter,
+    /// The database.
+    pub store: Store,
+    /// The record files.
+    pub records: Records,
+    /// How much is granted at a time.
+    pub grants: Grants,
+    /// The tariffs.
+    pub tariffs: Tariffs,
+    /// The operator's interface.
+    pub admin: Admin,
+}
+
+/// `[diameter]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Diameter {
+    /// Origin-Host.
+    pub origin_host: String,
+    /// Origin-Realm.
+    pub origin_realm: String,
+    /// Where to listen.
+    pub listen: Vec<Address>,
+    /// Whether `listen` may hold addresses that other hosts reach.
+    pub allow_remote: bool,
+    /// Who may connect; empty is everybody who reaches the sockets.
+    pub allowed_peers: Vec<AllowedPeer>,
+    /// Connections at once.
+    pub max_peers: usize,
+    /// Seconds of silence before a watchdog.
+    pub watchdog_seconds: u64,
+}
+
+impl Default for Diameter {
+    fn default() -> Self {
+        Self {
+            origin_host: "chargingd.localdomain".into(),
+            origin_realm: "localdomain".into(),
+            listen: vec![Address::Unix("/run/tollwire/chargingd.sock".into())],
+            allow_remote: false,
+            allowed_peers: Vec::new(),
+            max_peers: 256,
+            watchdog_seconds: 30,
+        }
+    }
+}
+
+/// `[store]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Store {
+    /// The database file.
+    pub path: PathBuf,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            path: "/var/lib/tollwire/chargingd/chargingd.db".into(),
+        }
+    }
+}
+
+/// `[records]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Records {
+    /// Their folder.
+    pub directory: PathBuf,
+    /// Octets after which a file is closed.
+    pub max_bytes: u64,
+    /// Seconds after which a file is closed.
+    pub max_age_seconds: u32,
+    /// Whether each file has a CSV twin.
+    pub csv: bool,
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        Self {
+            directory: "/var/lib/tollwire/chargingd/records".into(),
+            max_bytes: 16_777_216,
+            max_age_seconds: 3600,
+            csv: true,
+        }
+    }
+}
+
+/// `[grants]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Grants {
+    /// The most that one grant gives, seconds.
+    pub quantum_seconds: u32,
+    /// How long a call may ring before its grant begins to count, seconds.
+    pub setup_seconds: u32,
+    /// How long after the end of a grant its report may come, seconds.
+    pub grace_seconds: u32,
+    /// How long a closed session is remembered, seconds.
+    pub remember_seconds: u32,
+    /// Sessions at once.
+    pub max_sessions: usize,
+    /// Whether post-paid calls go on while we cannot be asked.
+    pub postpaid_continues: bool,
+}
+
+impl Default for Grants {
+    fn default() -> Self {
+        let core::Settings {
+            quantum_seconds,
+            setup_seconds,
+            grace_seconds,
+            remember_seconds,
+            max_sessions,
+            postpaid_continues,
+        } = core::Settings::default();
+        Self {
+            quantum_seconds,
+            setup_seconds,
+            grace_seconds,
+            remember_seconds,
+            max_sessions,
+            postpaid_continues,
+        }
+    }
+}
+
+/// `[tariffs]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tariffs {
+    /// The file with the tariffs.
+    pub file: PathBuf,
+}
+
+impl Default for Tariffs {
+    fn default() -> Self {
+        Self {
+            file: "/etc/tollwire/tariffs.toml".into(),
+        }
+    }
+}
+
+/// `[admin]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admin {
+    /// The Unix socket that `tollctl` speaks to.
+    pub socket: PathBuf,
+    /// Where Prometheus may read `/metrics`; nowhere if absent.
+    pub metrics: Option<SocketAddr>,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self {
+            socket: "/run/tollwire/chargingd.admin".into(),
+            metrics: None,
+        }
+    }
+}
+
+impl Configuration for Config {
+    fn validate(&self) -> Result<(), Invalid> {
+        let at_least = |key: &str, value: u64, least: u64| {
+            if value < least {
+                Err(Invalid::new(
+                    key,
+                    format!("{value} is too little: at least {least}"),
+                ))
+            } else {
+                Ok(())
+            }
+        };
+        // RFC 3539 3.4.1: Tw is no less than 6 s.
+        at_least(
+            "diameter.watchdog_seconds",
+            self.diameter.watchdog_seconds,
+            6,
+        )?;
+        at_least("records.max_bytes", self.records.max_bytes, 1)?;
+        at_least(
+            "records.max_age_seconds",
+            self.records.max_age_seconds.into(),
+            1,
+        )?;
+        at_least(
+            "grants.quantum_seconds",
+            self.grants.quantum_seconds.into(),
+            1,
+        )?;
+        at_least("grants.max_sessions", self.grants.max_sessions as u64, 1)?;
+        if self.diameter.listen.is_empty() {
+            return Err(Invalid::new("diameter.listen", "at least one address"));
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    /// The node's part.
+    pub fn node(&self) -> NodeConfig {
+        NodeConfig {
+            origin_host: self.diameter.origin_host.clone(),
+            origin_realm: self.diameter.origin_realm.clone(),
+            product_name: "Tollwire chargingd".into(),
+            auth_application_ids: vec![tollwire_diameter::dictionary::APPLICATION_CREDIT_CONTROL],
+            listen: self.diameter.listen.clone(),
+            allow_remote: self.diameter.allow_remote,
+            allowed_peers: self.diameter.allowed_peers.clone(),
+            max_peers: self.diameter.max_peers,
+            watchdog: Duration::from_secs(self.diameter.watchdog_seconds),
+            ..NodeConfig::default()
+        }
+    }
+
+    /// The core's part.
+    pub fn settings(&self) -> core::Settings {
+        let Grants {
+            quantum_seconds,
+            setup_seconds,
+            grace_seconds,
+            remember_seconds,
+            max_sessions,
+            postpaid_continues,
+        } = self.grants;
+        core::Settings {
+            quantum_seconds,
+            setup_seconds,
+            grace_seconds,
+            remember_seconds,
+            max_sessions,
+            postpaid_continues,
+        }
+    }
+
+    /// The record files' part.
+    pub fn record_settings(&self) -> records::Settings {
+        records::Settings {
+            directory: self.records.directory.clone(),
+            name: "chargingd".into(),
+            max_bytes: self.records.max_bytes,
+            max_age_ms: i64::from(self.records.max_age_seconds) * 1000,
+            csv: self.records.csv,
+        }
+    }
+
+    /// Reads the tariffs.
+    ///
+    /// # Errors
+    /// File, line and what is wrong.
+    pub fn tariff_table(&self) -> Result<TariffTable, String> {
+        tariff_table(&self.tariffs.file)
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct TariffFile {
+    tariff: Vec<Tariff>,
+}
+
+impl Configuration for TariffFile {}
+
+/// Reads the tariffs in `file`: `[[tariff]]` entries.
+///
+/// # Errors
+/// File, line and what is wrong.
+pub fn tariff_table(file: &std::path::Path) -> Result<TariffTable, String> {
+    let content: TariffFile =
+        tollwire_runtime::config::load(file).map_err(|error| error.to_string())?;
+    TariffTable::new(content.tariff).map_err(|fault| format!("{}: {fault}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use tollwire_runtime::config;
+
+    const SHIPPED: &str = include_str!("../../../conf/chargingd.toml");
+
+    #[test]
+    fn the_shipped_file_is_the_default() {
+        let shipped: Config = config::parse(Path::new("chargingd.toml"), SHIPPED).unwrap();
+        assert_eq!(shipped, Config::default());
+    }
+
+    #[test]
+    fn the_shipped_tariffs_are_good() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conf/tariffs.toml");
+        assert_eq!(tariff_table(&path).unwrap().all().len(), 1);
+    }
+
+    #[test]
+    fn what_cannot_work_is_named_with_its_line() {
+        let changed = SHIPPED.replace("watchdog_seconds = 30", "watchdog_seconds = 5");
+        let error = config::parse::<Config>(Path::new("c.toml"), &changed).unwrap_err();
+        let line = changed
+            .lines()
+            .position(|line| line.starts_with("watchdog"))
+            .unwrap()
+            + 1;
+        assert_eq!(
+            error.to_string(),
+            format!("c.toml:{line}: diameter.watchdog_seconds: 5 is too little: at least 6")
+        );
+    }
+}

@@ -1,0 +1,473 @@
+//! The world around the core.
+//!
+//! ```text
+//! Diameter node --CCR--+                        +--> After::Answer  --> node
+//! admin socket ---ask--+--> Core --> Group --> store thread --commit--> After::Reply --> admin socket
+//! deadline, SIGHUP ----+                        |                      After::Abort  --> node
+//!                                               +--> records thread --> files
+//! ```
+//!
+//! Everything that waits is handled in one turn, and goes to the store as one group.
+
+use std::collections::HashMap;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tollwire_diameter::base::AbortSessionRequest;
+use tollwire_diameter::credit_control::CreditControlRequest;
+use tollwire_diameter::{Message, ResultCode, dictionary};
+use tollwire_runtime::clock::Now;
+use tollwire_runtime::daemon::{self, Fault, Started};
+use tollwire_runtime::diameter::{Node, NodeEvent, NodeHandle, PeerId, ReplyTo};
+use tollwire_runtime::metrics::{Gauge, Metrics};
+use tollwire_runtime::records::RecordWriter;
+use tollwire_runtime::signals::{Request, Signals};
+use tollwire_runtime::{admin as runtime_admin, notify};
+
+use crate::admin::{self, Ask, Routes};
+use crate::answer;
+use crate::config::Config;
+use crate::core::Core;
+use crate::effect::{AccountView, Effect, Refusal};
+use crate::event::Event;
+use crate::outbox::{self, Outbox};
+use crate::session::Outcome;
+use crate::store::{After, Group, Notice, Opened, Store};
+
+/// Requests that may wait for the core.
+const QUEUE: usize = 4096;
+/// Requests handled in one turn at the most.
+const TURN: usize = 1024;
+/// How often the gauges are read.
+const GAUGES: Duration = Duration::from_secs(5);
+
+/// Runs `chargingd`.
+pub fn main() -> ExitCode {
+    daemon::run(
+        "chargingd",
+        "Tollwire charging: accounts, rating, ledger, Diameter Ro",
+        run,
+    )
+}
+
+/// What waits for a commit.
+enum Waiting {
+    Answer {
+        node: NodeHandle,
+        reply_to: ReplyTo,
+        request: Message,
+        answer: Message,
+    },
+    Reply {
+        sender: oneshot::Sender<Result<AccountView, Refusal>>,
+        result: Result<AccountView, Refusal>,
+    },
+    Abort {
+        node: NodeHandle,
+        peer: PeerId,
+        request: Message,
+    },
+}
+
+impl After for Waiting {
+    fn stored(self) {
+        match self {
+            Self::Answer {
+                node,
+                reply_to,
+                answer,
+                ..
+            } => {
+                // Gone with its connection: the client asks again, and gets this answer again.
+                node.answer(reply_to, &answer);
+            }
+            Self::Reply { sender, result } => {
+                let _ = sender.send(result);
+            }
+            Self::Abort {
+                node,
+                peer,
+                request,
+            } => {
+                if let Err(error) = node.send_request(&peer, 0, request) {
+                    tracing::warn!(%peer, %error, "a session could not be aborted; it ends with its grant");
+                }
+            }
+        }
+    }
+
+    fn refused(self) {
+        match self {
+            Self::Answer {
+                node,
+                reply_to,
+                request,
+                ..
+            } => {
+                let busy = request.refuse(node.identity(), ResultCode::TOO_BUSY, None, None);
+                node.answer(reply_to, &busy);
+            }
+            Self::Reply { sender, .. } => {
+                let _ = sender.send(Err(Refusal::NotStored));
+            }
+            Self::Abort { .. } => {}
+        }
+    }
+}
+
+struct Asked {
+    reply_to: ReplyTo,
+    message: Message,
+    request: CreditControlRequest,
+}
+
+struct Driver {
+    config: Config,
+    core: Core,
+    epoch: u64,
+    node: NodeHandle,
+    store: Store<Waiting>,
+    token: u64,
+    asked: HashMap<u64, Asked>,
+    operators: HashMap<u64, oneshot::Sender<Result<AccountView, Refusal>>>,
+}
+
+async fn run(started: Started<Config>) -> Result<(), Fault> {
+    let Started {
+        configuration: config,
+        path,
+    } = started;
+    let mut signals = Signals::listen().map_err(Fault::unavailable)?;
+    let tariffs = config.tariff_table().map_err(Fault::configuration)?;
+    let writer = RecordWriter::open(config.record_settings(), Now::read().unix_ms)
+        .map_err(Fault::unavailable)?;
+    let (records, queue) = outbox::queue();
+    let (notices, mut notice) = mpsc::unbounded_channel();
+    let Opened {
+        store,
+        state,
+        outbox,
+    } = Store::open(
+        &config.store.path,
+        move |batch| drop(records.send(batch)),
+        move |notice| drop(notices.send(notice)),
+    )
+    .map_err(Fault::unavailable)?;
+    let written = store.written();
+    // Declared before the driver and so dropped after it: the store's thread ends first, and with it the queue.
+    let _outbox = Outbox::start(writer, outbox, queue, {
+        let written = std::sync::Mutex::new(written);
+        move |number| {
+            if let Ok(written) = written.lock()
+                && let Some(written) = &*written
+            {
+                written.up_to(number);
+            }
+        }
+    })
+    .map_err(Fault::unavailable)?;
+    let (events, mut node_events) = mpsc::channel(QUEUE);
+    let node = Node::start(config.node(), events).map_err(Fault::unavailable)?;
+    let (asks, mut asked) = mpsc::channel(QUEUE);
+    let metrics = Metrics::new("chargingd");
+    let gauges = Gauges::register(&metrics);
+    let routes = Routes {
+        asks,
+        store: config.store.path.clone(),
+        records: config.records.directory.clone(),
+    };
+    let router = admin::router(routes).merge(metrics.router());
+    let _admin =
+        runtime_admin::serve_unix(&config.admin.socket, router).map_err(Fault::unavailable)?;
+    let _metrics = match config.admin.metrics {
+        Some(address) => Some(
+            runtime_admin::serve_tcp(address, metrics.router())
+                .await
+                .map_err(Fault::unavailable)?,
+        ),
+        None => None,
+    };
+    let mut driver = Driver {
+        core: Core::new(config.settings(), tariffs, state),
+        config,
+        epoch: 0,
+        node,
+        store,
+        token: 0,
+        asked: HashMap::new(),
+        operators: HashMap::new(),
+    };
+    let watchdog = notify::watchdog_interval().map_or(GAUGES, |interval| interval.min(GAUGES));
+    let mut alive = tokio::time::interval(watchdog);
+    notify::ready();
+    tracing::info!(listen = ?driver.config.diameter.listen, accounts = driver.core.accounts().count(), "serving");
+    loop {
+        let mut effects = Vec::new();
+        let pause = driver.until_deadline();
+        tokio::select! {
+            Some(event) = node_events.recv() => {
+                driver.node_event(event, &mut effects);
+                for _ in 1..TURN {
+                    match node_events.try_recv() {
+                        Ok(event) => driver.node_event(event, &mut effects),
+                        Err(_) => break,
+                    }
+                }
+            }
+            Some(ask) = asked.recv() => driver.ask(ask, &mut effects),
+            Some(notice) = notice.recv() => driver.begin_again(notice),
+            () = tokio::time::sleep(pause) => driver.core.handle(Now::read(), Event::Tick, &mut effects),
+            _ = alive.tick() => {
+                notify::alive();
+                gauges.set(&driver.core);
+            }
+            request = signals.next() => match request {
+                Request::Reload => driver.reload(&path),
+                Request::Stop => break,
+            },
+        }
+        driver.carry_out(effects);
+    }
+    notify::stopping();
+    driver.node.shutdown().await;
+    // What the peers sent before they were told: answered with a commit, if not to them.
+    let mut effects = Vec::new();
+    while let Ok(event) = node_events.try_recv() {
+        driver.node_event(event, &mut effects);
+    }
+    driver.carry_out(effects);
+    Ok(())
+}
+
+impl Driver {
+    fn until_deadline(&self) -> Duration {
+        let milliseconds = self
+            .core
+            .next_deadline_unix_ms()
+            .map_or(60_000, |deadline| deadline - Now::read().unix_ms);
+        // Looked at now and then all the same: the wall clock may be set.
+        Duration::from_millis(milliseconds.clamp(1, 60_000).unsigned_abs())
+    }
+
+    fn next_token(&mut self) -> u64 {
+        self.token += 1;
+        self.token
+    }
+
+    fn node_event(&mut self, event: NodeEvent, effects: &mut Vec<Effect>) {
+        match event {
+            NodeEvent::Request {
+                reply_to, message, ..
+            } => self.request(reply_to, message, effects),
+            NodeEvent::PeerOpen {
+                peer, origin_host, ..
+            } => tracing::info!(%peer, origin_host, "a Diameter peer is open"),
+            NodeEvent::PeerClosed { peer } => tracing::info!(%peer, "a Diameter peer is closed"),
+            // Of an ASR: what matters is the CCR-Terminate, and that Tcc covers its absence.
+            NodeEvent::Answer { .. } | NodeEvent::Failed { .. } => {}
+        }
+    }
+
+    fn request(&mut self, reply_to: ReplyTo, message: Message, effects: &mut Vec<Effect>) {
+        if message.command_code != dictionary::command::CREDIT_CONTROL {
+            let refusal = message.refuse(
+                self.node.identity(),
+                ResultCode::COMMAND_UNSUPPORTED,
+                None,
+                None,
+            );
+            self.node.answer(reply_to, &refusal);
+            return;
+        }
+        match CreditControlRequest::decode(&message) {
+            Err(error) => {
+                let refusal = message.refuse_undecodable(self.node.identity(), &error);
+                self.node.answer(reply_to, &refusal);
+            }
+            Ok(request) => {
+                let token = self.next_token();
+                let event = Event::CreditControl {
+                    token,
+                    request: Box::new(request.clone()),
+                };
+                self.asked.insert(
+                    token,
+                    Asked {
+                        reply_to,
+                        message,
+                        request,
+                    },
+                );
+                self.core.handle(Now::read(), event, effects);
+            }
+        }
+    }
+
+    fn ask(&mut self, ask: Ask, effects: &mut Vec<Effect>) {
+        match ask {
+            Ask::Look(look, sender) => drop(sender.send(look(&self.core))),
+            Ask::Change(operation, sender) => {
+                let token = self.next_token();
+                self.operators.insert(token, sender);
+                let event = Event::Operator { token, operation };
+                self.core.handle(Now::read(), event, effects);
+            }
+        }
+    }
+
+    /// The store could not keep what memory says: memory follows the disk.
+    fn begin_again(&mut self, notice: Notice) {
+        self.epoch = notice.epoch;
+        let tariffs = self.core.tariffs().clone();
+        self.core = Core::new(self.config.settings(), tariffs, notice.state);
+    }
+
+    fn reload(&mut self, path: &std::path::Path) {
+        notify::reloading();
+        let loaded = tollwire_runtime::config::load::<Config>(path)
+            .map_err(|error| error.to_string())
+            .and_then(|config| Ok((config.tariff_table()?, config)));
+        match loaded {
+            Ok((tariffs, config)) => {
+                self.core
+                    .handle(Now::read(), Event::Tariffs(tariffs), &mut Vec::new());
+                self.core.set_settings(config.settings());
+                self.config = config;
+                tracing::info!(
+                    "tariffs and grants read again; sockets and paths keep theirs until a restart"
+                );
+            }
+            Err(error) => tracing::error!("{error}; the old configuration stays in force"),
+        }
+        notify::ready();
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        if effects.is_empty() {
+            return;
+        }
+        let mut group = Group {
+            epoch: self.epoch,
+            mutations: Vec::new(),
+            after: Vec::new(),
+        };
+        for effect in effects {
+            match effect {
+                Effect::Store(mutation) => group.mutations.push(mutation),
+                Effect::Answer { token, outcome } => {
+                    group.after.extend(self.answer(token, &outcome));
+                }
+                Effect::Reply { token, result } => {
+                    if let Some(sender) = self.operators.remove(&token) {
+                        group.after.push(Waiting::Reply { sender, result });
+                    }
+                }
+                Effect::Abort {
+                    session_id,
+                    origin_host,
+                    origin_realm,
+                } => group
+                    .after
+                    .extend(self.abort(&session_id, &origin_host, &origin_realm)),
+            }
+        }
+        self.store.submit(group);
+    }
+
+    fn answer(&mut self, token: u64, outcome: &Outcome) -> Option<Waiting> {
+        let asked = self.asked.remove(&token)?;
+        let answer = answer::credit_control(
+            self.node.identity(),
+            &asked.message,
+            &asked.request,
+            outcome,
+        );
+        Some(Waiting::Answer {
+            node: self.node.clone(),
+            reply_to: asked.reply_to,
+            request: asked.message,
+            answer,
+        })
+    }
+
+    fn abort(&self, session_id: &str, origin_host: &str, origin_realm: &str) -> Option<Waiting> {
+        let peer = self.node.find(origin_host)?;
+        let identity = self.node.identity();
+        let request = AbortSessionRequest {
+            session_id: session_id.to_owned(),
+            origin_host: identity.origin_host.clone(),
+            origin_realm: identity.origin_realm.clone(),
+            destination_realm: origin_realm.to_owned(),
+            destination_host: origin_host.to_owned(),
+            auth_application_id: dictionary::APPLICATION_CREDIT_CONTROL,
+            user_name: None,
+            origin_state_id: None,
+            proxy_infos: Vec::new(),
+            route_records: Vec::new(),
+            extra: Vec::new(),
+        };
+        Some(Waiting::Abort {
+            node: self.node.clone(),
+            peer,
+            request: request.encode(0, 0),
+        })
+    }
+}
+
+type Reading = fn(&Core) -> u64;
+
+/// What `/metrics` shows; set from the core's counters now and then.
+struct Gauges {
+    all: Vec<(Gauge, Reading)>,
+}
+
+impl Gauges {
+    fn register(metrics: &Metrics) -> Self {
+        let rows: [(&str, &str, Reading); 8] = [
+            ("requests", "Credit-Control-Requests received", |core| {
+                core.counters().requests
+            }),
+            (
+                "requests_repeated",
+                "Requests answered from memory",
+                |core| core.counters().repeated,
+            ),
+            ("requests_refused", "Requests refused", |core| {
+                core.counters().refused
+            }),
+            (
+                "excessive_reports",
+                "Reports of more than was granted",
+                |core| core.counters().excessive_reports,
+            ),
+            (
+                "supervision_expired",
+                "Sessions closed because their client fell silent",
+                |core| core.counters().supervision_expired,
+            ),
+            ("records", "Charge records made", |core| {
+                core.counters().records
+            }),
+            ("sessions", "Sessions that run", |core| {
+                core.open_sessions().count() as u64
+            }),
+            ("accounts", "Accounts", |core| {
+                core.accounts().count() as u64
+            }),
+        ];
+        let mut all = Vec::new();
+        for (name, help, read) in rows {
+            let gauge = Gauge::default();
+            metrics.register(|registry| registry.register(name, help, gauge.clone()));
+            all.push((gauge, read));
+        }
+        Self { all }
+    }
+
+    fn set(&self, core: &Core) {
+        for (gauge, read) in &self.all {
+            gauge.set(i64::try_from(read(core)).unwrap_or(i64::MAX));
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What the core wants done, in order.
+
+use serde::Serialize;
+use thiserror::Error;
+use tollwire_cdr::ChargeRecord;
+
+use crate::account::{Account, Entry};
+use crate::session::{Outcome, Session};
+
+/// One thing for the driver to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Keep this; answers of the same turn wait for it.
+    Store(Mutation),
+    /// Answer a CCR.
+    Answer {
+        /// The request.
+        token: u64,
+        /// The answer.
+        outcome: Outcome,
+    },
+    /// Reply to the operator.
+    Reply {
+        /// The request.
+        token: u64,
+        /// The account as it is now, or why not.
+        result: Result<AccountView, Refusal>,
+    },
+    /// Tell the client to end the session (ASR).
+    Abort {
+        /// Session-Id.
+        session_id: Box<str>,
+        /// The client's Origin-Host.
+        origin_host: Box<str>,
+        /// Its Origin-Realm.
+        origin_realm: Box<str>,
+    },
+}
+
+/// A change of what is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Mutation {
+    /// A new or changed account.
+    Account(Account),
+    /// An identity and its account; `None` takes it away.
+    Identity(Box<str>, Option<Box<str>>),
+    /// A line of the ledger.
+    Entry(Entry),
+    /// A new or changed session.
+    Session(Box<Session>),
+    /// Sessions closed at or before this time are forgotten.
+    ForgetSessions(i64),
+    /// A record, to be written to the files.
+    Record(Box<ChargeRecord>),
+}
+
+/// An account as the operator sees it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AccountView {
+    /// The account.
+    #[serde(flatten)]
+    pub account: Account,
+    /// What may still be spent.
+    pub available_micro: i64,
+    /// What is charged to it.
+    pub identities: Vec<Box<str>>,
+    /// Sessions that run.
+    pub sessions: usize,
+}
+
+/// Why an operator's request was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// No such account or identity.
+    #[error("{0}")]
+    NotFound(String),
+    /// It exists already.
+    #[error("{0}")]
+    Conflict(String),
+    /// A value that does not do.
+    #[error("{0}")]
+    Invalid(String),
+    /// The store cannot write now.
+    #[error("not stored: the disk is full or failing; see the log")]
+    NotStored,
+}

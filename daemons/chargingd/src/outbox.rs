@@ -1,0 +1,85 @@
+//! The thread that writes charge records to files.
+
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tollwire_cdr::ChargeRecord;
+use tollwire_runtime::clock::Now;
+use tollwire_runtime::records::{ClosureReason, RecordWriter};
+
+/// Between attempts, and between looks at the file's age.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The thread; ends when every sender of records is gone.
+pub struct Outbox {
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A queue of records for [`Outbox::start`].
+pub fn queue() -> (Sender<Vec<ChargeRecord>>, Receiver<Vec<ChargeRecord>>) {
+    channel()
+}
+
+impl Outbox {
+    /// Writes `waiting`, then what comes through `queue`; calls `written` with the last sequence number on disk.
+    pub fn start(
+        mut writer: RecordWriter,
+        mut waiting: Vec<ChargeRecord>,
+        queue: Receiver<Vec<ChargeRecord>>,
+        written: impl Fn(u64) + Send + 'static,
+    ) -> io::Result<Self> {
+        let thread = std::thread::Builder::new()
+            .name("records".into())
+            .spawn(move || {
+                let mut open = true;
+                while open || !waiting.is_empty() {
+                    if let Err(error) = write(&mut writer, &mut waiting, &written) {
+                        tracing::error!(%error, records = waiting.len(), "charge records wait in the store: free disk space or mend the folder");
+                        if !open {
+                            return;
+                        }
+                        std::thread::sleep(INTERVAL);
+                    }
+                    match queue.recv_timeout(INTERVAL) {
+                        Ok(records) => {
+                            waiting.extend(records);
+                            waiting.extend(queue.try_iter().flatten());
+                        }
+                        Err(RecvTimeoutError::Timeout) => {}
+                        Err(RecvTimeoutError::Disconnected) => open = false,
+                    }
+                }
+                let now = Now::read().unix_ms;
+                if let Err(error) = writer.close(ClosureReason::ManualIntervention, now) {
+                    tracing::warn!(%error, "the record file stays open");
+                }
+            })?;
+        Ok(Self {
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn write(
+    writer: &mut RecordWriter,
+    waiting: &mut Vec<ChargeRecord>,
+    written: &impl Fn(u64),
+) -> io::Result<()> {
+    let now = Now::read().unix_ms;
+    writer.append(waiting, now)?;
+    if let Some(last) = waiting.last() {
+        written(last.sequence_number);
+        waiting.clear();
+    }
+    writer.rotate_if_due(now)
+}

@@ -1,0 +1,240 @@
+//! What outlives a restart, in SQLite: accounts, ledger, sessions, records on their way to files.
+//!
+//! One thread owns the database. It takes every group that waits, commits them as one, and only then
+//! lets their answers go. If the commit fails, nothing of it counts: its requests are refused, the core's
+//! memory is thrown away, and what is on disk is read again.
+
+mod read;
+mod schema;
+mod write;
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use thiserror::Error;
+use tollwire_cdr::ChargeRecord;
+
+use crate::core::State;
+use crate::effect::Mutation;
+
+pub use read::{Balance, TrialBalance, ledger, trial_balance};
+
+/// Groups in one transaction.
+const GROUPS: usize = 1024;
+/// After a failed commit, so that a full disk is not hammered.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Why the store cannot be used.
+#[derive(Debug, Error)]
+#[error("{path}: {source}")]
+pub struct StoreError {
+    path: String,
+    source: rusqlite::Error,
+}
+
+/// What waits for a group's commit.
+pub trait After: Send + 'static {
+    /// It is on disk.
+    fn stored(self);
+    /// It is not, and never will be.
+    fn refused(self);
+}
+
+/// One turn of the core.
+#[derive(Debug)]
+pub struct Group<A> {
+    /// The memory it was made with: see [`Notice`].
+    pub epoch: u64,
+    /// What to keep.
+    pub mutations: Vec<Mutation>,
+    /// What waits for it.
+    pub after: Vec<A>,
+}
+
+/// A commit failed: groups of an earlier epoch are refused, and the core begins again with `state`.
+#[derive(Debug)]
+pub struct Notice {
+    /// The new epoch.
+    pub epoch: u64,
+    /// What is on disk.
+    pub state: State,
+}
+
+enum Job<A> {
+    Group(Group<A>),
+    Written(u64),
+    Stop,
+}
+
+/// The way to the store's thread. Dropping it writes what waits and ends the thread.
+pub struct Store<A: After> {
+    jobs: Option<Sender<Job<A>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Tells the store which records are in the files.
+pub struct Written<A>(Sender<Job<A>>);
+
+impl<A> Written<A> {
+    /// Records up to `sequence_number` are.
+    pub fn up_to(&self, sequence_number: u64) {
+        let _ = self.0.send(Job::Written(sequence_number));
+    }
+}
+
+/// What the store begins with.
+pub struct Opened<A: After> {
+    /// The way to it.
+    pub store: Store<A>,
+    /// What it remembers.
+    pub state: State,
+    /// Records that may not be in the files yet.
+    pub outbox: Vec<ChargeRecord>,
+}
+
+impl<A: After> Store<A> {
+    /// Opens or makes the database at `path` and starts its thread. `records` is called with the records of each
+    /// committed group, `notice` after a failed one; both on that thread.
+    pub fn open(
+        path: &Path,
+        records: impl Fn(Vec<ChargeRecord>) + Send + 'static,
+        notice: impl Fn(Notice) + Send + 'static,
+    ) -> Result<Opened<A>, StoreError> {
+        let named = |source| StoreError {
+            path: path.display().to_string(),
+            source,
+        };
+        let connection = schema::open(path).map_err(named)?;
+        let state = read::state(&connection).map_err(named)?;
+        let outbox = read::outbox(&connection).map_err(named)?;
+        let (jobs, queue) = channel();
+        let thread = std::thread::Builder::new()
+            .name("store".into())
+            .spawn(move || {
+                Writer {
+                    connection,
+                    epoch: 0,
+                    records: Box::new(records),
+                    notice: Box::new(notice),
+                }
+                .run(&queue);
+            })
+            .map_err(|error| named(rusqlite::Error::ToSqlConversionFailure(Box::new(error))))?;
+        Ok(Opened {
+            store: Self {
+                jobs: Some(jobs),
+                thread: Some(thread),
+            },
+            state,
+            outbox,
+        })
+    }
+
+    /// Hands a group over.
+    pub fn submit(&self, group: Group<A>) {
+        if let Some(jobs) = &self.jobs
+            && let Err(error) = jobs.send(Job::Group(group))
+            && let Job::Group(group) = error.0
+        {
+            group.after.into_iter().for_each(After::refused);
+        }
+    }
+
+    /// For the thread that writes the files.
+    pub fn written(&self) -> Option<Written<A>> {
+        self.jobs.clone().map(Written)
+    }
+}
+
+impl<A: After> Drop for Store<A> {
+    fn drop(&mut self) {
+        // The thread that reports written records holds a sender too, so the end has to be said.
+        if let Some(jobs) = self.jobs.take() {
+            let _ = jobs.send(Job::Stop);
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Writer {
+    connection: Connection,
+    epoch: u64,
+    records: Box<dyn Fn(Vec<ChargeRecord>) + Send>,
+    notice: Box<dyn Fn(Notice) + Send>,
+}
+
+impl Writer {
+    fn run<A: After>(mut self, queue: &Receiver<Job<A>>) {
+        let mut stopping = false;
+        while !stopping && let Ok(first) = queue.recv() {
+            let mut groups = Vec::new();
+            let mut written = None;
+            for job in std::iter::once(first).chain(queue.try_iter().take(GROUPS - 1)) {
+                match job {
+                    Job::Group(group) if group.epoch == self.epoch => groups.push(group),
+                    // Made with memory that the disk does not have.
+                    Job::Group(group) => group.after.into_iter().for_each(After::refused),
+                    Job::Written(number) => written = Some(number),
+                    Job::Stop => stopping = true,
+                }
+            }
+            if let Some(number) = written
+                && let Err(error) = write::forget_outbox(&self.connection, number)
+            {
+                tracing::warn!(%error, "records that are in the files stay in the outbox for now");
+            }
+            self.commit(groups);
+        }
+    }
+
+    fn commit<A: After>(&mut self, groups: Vec<Group<A>>) {
+        let mutations = || groups.iter().flat_map(|group| &group.mutations);
+        if mutations().next().is_some()
+            && let Err(error) = write::group(&mut self.connection, mutations())
+        {
+            tracing::error!(%error, "not stored: free disk space or mend the database; requests are refused until then");
+            self.fail(groups);
+            return;
+        }
+        let records: Vec<ChargeRecord> = mutations()
+            .filter_map(|mutation| match mutation {
+                Mutation::Record(record) => Some((**record).clone()),
+                _ => None,
+            })
+            .collect();
+        groups
+            .into_iter()
+            .flat_map(|group| group.after)
+            .for_each(After::stored);
+        if !records.is_empty() {
+            (self.records)(records);
+        }
+    }
+
+    fn fail<A: After>(&mut self, groups: Vec<Group<A>>) {
+        groups
+            .into_iter()
+            .flat_map(|group| group.after)
+            .for_each(After::refused);
+        std::thread::sleep(PAUSE);
+        match read::state(&self.connection) {
+            Ok(state) => {
+                self.epoch += 1;
+                (self.notice)(Notice {
+                    epoch: self.epoch,
+                    state,
+                });
+            }
+            Err(error) => {
+                // Without the truth on disk no answer would be honest; systemd starts us again.
+                tracing::error!(%error, "the database cannot be read");
+                std::process::abort();
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Writing a group of changes in one transaction.
+
+use rusqlite::{Connection, Transaction, params};
+use serde::Serialize;
+use tollwire_cdr::Payment;
+
+use crate::effect::Mutation;
+
+pub(super) fn group<'a>(
+    connection: &mut Connection,
+    mutations: impl Iterator<Item = &'a Mutation>,
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    for mutation in mutations {
+        one(&transaction, mutation)?;
+    }
+    transaction.commit()
+}
+
+/// Records up to `sequence_number` are in the files.
+pub(super) fn forget_outbox(connection: &Connection, sequence_number: u64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("DELETE FROM outbox WHERE sequence_number <= ?1")?
+        .execute([number(sequence_number)])?;
+    Ok(())
+}
+
+fn one(transaction: &Transaction<'_>, mutation: &Mutation) -> rusqlite::Result<()> {
+    match mutation {
+        Mutation::Account(account) => {
+            let payment = match account.payment {
+                Payment::Prepaid => "prepaid",
+                Payment::Postpaid => "postpaid",
+            };
+            transaction
+                .prepare_cached(
+                    "INSERT INTO account (name, payment, currency, balance_micro, credit_limit_micro, blocked)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                     ON CONFLICT (name) DO UPDATE SET balance_micro = ?4, credit_limit_micro = ?5, blocked = ?6",
+                )?
+                .execute(params![
+                    account.name,
+                    payment,
+                    account.currency.code(),
+                    account.balance_micro,
+                    account.credit_limit_micro,
+                    account.blocked
+                ])?;
+        }
+        Mutation::Identity(identity, Some(account)) => {
+            transaction
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO identity (identity, account) VALUES (?1, ?2)",
+                )?
+                .execute(params![identity, account])?;
+        }
+        Mutation::Identity(identity, None) => {
+            transaction
+                .prepare_cached("DELETE FROM identity WHERE identity = ?1")?
+                .execute([identity])?;
+        }
+        Mutation::Entry(entry) => {
+            // A second entry under one key is a fault of the core: the constraint stops the whole group.
+            transaction
+                .prepare_cached(
+                    "INSERT INTO entry (key, debit, credit, amount_micro, currency, unix_ms)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                )?
+                .execute(params![
+                    entry.key,
+                    entry.debit,
+                    entry.credit,
+                    entry.amount_micro,
+                    entry.currency.code(),
+                    entry.unix_ms
+                ])?;
+        }
+        Mutation::Session(session) => {
+            transaction
+                .prepare_cached(
+                    "INSERT INTO session (id, closed_unix_ms, value) VALUES (?1, ?2, ?3)
+                     ON CONFLICT (id) DO UPDATE SET closed_unix_ms = ?2, value = ?3",
+                )?
+                .execute(params![session.id, session.closed_unix_ms, json(session)?])?;
+        }
+        Mutation::ForgetSessions(unix_ms) => {
+            transaction
+                .prepare_cached("DELETE FROM session WHERE closed_unix_ms <= ?1")?
+                .execute([unix_ms])?;
+        }
+        Mutation::Record(record) => {
+            transaction
+                .prepare_cached("INSERT INTO outbox (sequence_number, value) VALUES (?1, ?2)")?
+                .execute(params![number(record.sequence_number), json(record)?])?;
+            transaction
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO last_record (only, sequence_number) VALUES (0, ?1)",
+                )?
+                .execute([number(record.sequence_number)])?;
+        }
+    }
+    Ok(())
+}
+
+fn json<T: Serialize>(value: &T) -> rusqlite::Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+fn number(sequence_number: u64) -> i64 {
+    i64::try_from(sequence_number).unwrap_or(i64::MAX)
+}
