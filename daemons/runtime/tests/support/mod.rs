@@ -1,6 +1,7 @@
 //! Two nodes and their events, for the tests of the Diameter node.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod free_diameter;
 pub mod raw;
 
 use std::path::PathBuf;
@@ -197,11 +198,11 @@ pub fn grant(request: &Message) -> Message {
     .answer(request)
 }
 
-/// Waits for `condition` to hold, letting the other tasks run.
+/// Waits for `condition` to hold, looking every few milliseconds.
 pub async fn until(mut condition: impl FnMut() -> bool) {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while !condition() {
         assert!(tokio::time::Instant::now() < deadline, "not in time");
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

@@ -1,0 +1,84 @@
+//! freeDiameter, an independent implementation, as the peer of our node, in both directions.
+
+mod support;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use support::free_diameter::{FREE_DIAMETER, FreeDiameter, Record, free_port, relay};
+use support::{Directory, TestNode, client, credit_control_request, server, server_id, until};
+use tollwire_diameter::ResultCode;
+use tollwire_diameter::dictionary::command;
+use tollwire_runtime::diameter::{Address, NodeConfig};
+
+fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+/// Whether a request of `command_code` from one side passed, and its successful answer.
+fn exchanged(record: &Record, command_code: u32, asked_by_near: bool) -> bool {
+    let record = record.lock().unwrap();
+    let mut requests = record
+        .iter()
+        .filter(|(near, message)| *near == asked_by_near && message.is_request())
+        .filter(|(_, message)| message.command_code == command_code);
+    requests.any(|(_, request)| {
+        record.iter().any(|(near, message)| {
+            *near != asked_by_near
+                && !message.is_request()
+                && message.command_code == command_code
+                && message.hop_by_hop_id == request.hop_by_hop_id
+                && message.result_code() == Some(ResultCode::SUCCESS)
+        })
+    })
+}
+
+#[tokio::test]
+async fn free_diameter_connects_watches_and_is_disconnected() {
+    let directory = Directory::new("fd-connects");
+    let mut node = TestNode::start(server("server.example", Address::Tcp(loopback(0))));
+    let Address::Tcp(address) = node.handle.listening()[0] else {
+        panic!("TCP is expected");
+    };
+    let (port, record) = relay(address).await;
+    let _peer = FreeDiameter::start(&directory, free_port(), "server.example", port);
+    let (peer, origin_host) = node.opened().await;
+    assert_eq!(origin_host, FREE_DIAMETER);
+    until(|| exchanged(&record, command::CAPABILITIES_EXCHANGE, true)).await;
+
+    // As a relay without a route it answers a request with an error: with the E bit, and named.
+    let request = credit_control_request(0);
+    node.handle
+        .send_request(&peer, 1, request.encode(0, 0))
+        .unwrap();
+    let (_, answer) = node.answer().await;
+    assert!(answer.is_error());
+    assert_eq!(answer.result_code(), Some(ResultCode::UNABLE_TO_DELIVER));
+
+    // Its Tw is 6 s, ours 30 s: its watchdog comes first.
+    until(|| exchanged(&record, command::DEVICE_WATCHDOG, true)).await;
+    node.handle.shutdown().await;
+    node.closed().await;
+    until(|| exchanged(&record, command::DISCONNECT_PEER, false)).await;
+}
+
+#[tokio::test]
+async fn our_node_connects_to_free_diameter_and_is_disconnected() {
+    let directory = Directory::new("fd-listens");
+    let listening = free_port();
+    let (port, record) = relay(loopback(listening)).await;
+    // It would connect to us too; nobody listens there.
+    let peer = FreeDiameter::start(&directory, listening, "client.example", free_port());
+    let mut node = TestNode::start(NodeConfig {
+        watchdog: Duration::from_secs(1),
+        ..client("client.example", Address::Tcp(loopback(port)))
+    });
+    let (_, origin_host) = node.opened().await;
+    assert_eq!(origin_host, FREE_DIAMETER);
+    until(|| exchanged(&record, command::CAPABILITIES_EXCHANGE, true)).await;
+    until(|| exchanged(&record, command::DEVICE_WATCHDOG, true)).await;
+    peer.terminate();
+    node.closed().await;
+    until(|| exchanged(&record, command::DISCONNECT_PEER, false)).await;
+    assert!(!node.handle.is_open(&server_id()));
+}
