@@ -15,6 +15,7 @@
 
 mod backoff;
 mod capabilities;
+mod exchange;
 mod local;
 mod machine;
 mod pending;

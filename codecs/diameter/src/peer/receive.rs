@@ -4,7 +4,8 @@ use crate::base::{DisconnectCause, DisconnectPeerRequest};
 use crate::dictionary::{self, APPLICATION_COMMON_MESSAGES, command};
 use crate::message::{Malformed, Message};
 use crate::peer::capabilities::commands_of;
-use crate::peer::machine::{Peer, State, is_cea};
+use crate::peer::exchange::is_cea;
+use crate::peer::machine::{Peer, State};
 use crate::peer::{ConnectionId, Failure, PeerEffect};
 use crate::result_code::ResultCode;
 
