@@ -227,8 +227,7 @@ fn request(
     )];
     request.multiple_services_credit_controls = vec![MultipleServicesCreditControl {
         rating_group: Some(100),
-        requested_service_unit: (kind != TerminationRequest)
-            .then(RequestedServiceUnit::default),
+        requested_service_unit: (kind != TerminationRequest).then(RequestedServiceUnit::default),
         used_service_units: (kind != InitialRequest)
             .then(|| UsedServiceUnit {
                 cc_time: Some(used),

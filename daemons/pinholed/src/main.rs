@@ -1,3 +1,5 @@
 //! Entry point of `pinholed`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    pinholed::main()
+}

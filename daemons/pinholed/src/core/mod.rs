@@ -1,0 +1,639 @@
+//! The core: Rx sessions in memory, events in, effects out.
+//!
+//! ```text
+//! AAR  -> Table(open, count)        -> Done -> Answer
+//! STR  -> Table(close, read, clean) -> Done -> Answer(final counts)
+//! Tick -> Table(read)               -> Done -> silence: Report(loss of bearer); quota: Table(close), Report(out of credit)
+//! ```
+//!
+//! The kernel ends a session by itself when its time is over; what this core adds is knowing and telling.
+
+mod request;
+mod session;
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::time::{Duration, Instant};
+
+use tollwire_diameter::rx::{AaRequest, SpecificAction};
+use tollwire_runtime::clock::Now;
+
+pub use session::{Direction, Flow, Place, Session, units};
+
+use crate::effect::{Answer, Code, Effect};
+use crate::event::Event;
+use crate::flow::{FlowKey, Usage};
+use crate::nftables::{Adopted, Change, Job};
+
+/// What the operator decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Media silent for so long is a lost bearer; zero never is.
+    pub silence: Duration,
+    /// How often counters are looked at.
+    pub poll: Duration,
+    /// How long a session that has ended keeps its counters for an STR.
+    pub retention: Duration,
+    /// Given to an AAR without Session-Timeout.
+    pub default_timeout: Duration,
+    /// Sessions at once.
+    pub max_sessions: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            silence: Duration::from_secs(30),
+            poll: Duration::from_secs(2),
+            retention: Duration::from_secs(600),
+            default_timeout: Duration::from_secs(3600),
+            max_sessions: 100_000,
+        }
+    }
+}
+
+/// The longest Session-Timeout: thirty days.
+const LONGEST: u32 = 30 * 86_400;
+/// A Session-Id and a place are the label of a counter, of 250 octets at the most.
+const LONGEST_SESSION_ID: usize = 200;
+/// Flows of one session.
+const MAX_FLOWS: usize = 64;
+
+#[derive(Debug)]
+enum Pending {
+    Authorise {
+        token: u64,
+        session: String,
+        read: Vec<FlowKey>,
+    },
+    Terminate {
+        token: u64,
+        session: Box<Session>,
+    },
+    Poll {
+        sessions: Vec<(String, Vec<FlowKey>)>,
+    },
+    Close {
+        session: String,
+        read: Vec<FlowKey>,
+    },
+    Forget,
+}
+
+/// Counters for the metrics page.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counters {
+    /// AARs.
+    pub authorised: u64,
+    /// AARs and STRs refused.
+    pub refused: u64,
+    /// Sessions ended by STR.
+    pub terminated: u64,
+    /// Sessions whose media fell silent.
+    pub losses: u64,
+    /// Sessions whose time or octets were spent.
+    pub spent: u64,
+}
+
+/// All sessions.
+#[derive(Debug)]
+pub struct Core {
+    settings: Settings,
+    sessions: HashMap<String, Session>,
+    owners: HashMap<FlowKey, String>,
+    ends: BTreeSet<(Instant, String)>,
+    next_poll: Option<Instant>,
+    polling: bool,
+    pending: HashMap<u64, Pending>,
+    ticket: u64,
+    counters: Counters,
+}
+
+impl Core {
+    /// A core without sessions.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            sessions: HashMap::new(),
+            owners: HashMap::new(),
+            ends: BTreeSet::new(),
+            next_poll: None,
+            polling: false,
+            pending: HashMap::new(),
+            ticket: 0,
+            counters: Counters::default(),
+        }
+    }
+
+    /// The one door.
+    pub fn handle(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) {
+        match event {
+            Event::Adopted(flows) => self.adopt(now, flows),
+            Event::Authorise { token, request } => self.authorise(now, token, &request, effects),
+            Event::Terminate { token, request } => {
+                self.terminate(token, &request.session_id, effects)
+            }
+            Event::Done { ticket, result } => self.done(now, ticket, result, effects),
+            Event::Disowned(session) => self.forget(&session, effects),
+            Event::Tick => self.tick(now, effects),
+        }
+        if self.next_poll.is_none() && !self.polling && !self.sessions.is_empty() {
+            self.next_poll = Some(now.instant + self.settings.poll);
+        }
+    }
+
+    /// When [`Event::Tick`] is due.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let end = self.ends.first().map(|(end, _)| *end);
+        [end, self.next_poll].into_iter().flatten().min()
+    }
+
+    /// Every session.
+    pub fn sessions(&self) -> impl Iterator<Item = &Session> {
+        self.sessions.values()
+    }
+
+    /// What was counted.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    fn authorise(&mut self, now: Now, token: u64, request: &AaRequest, effects: &mut Vec<Effect>) {
+        self.counters.authorised += 1;
+        if let Err(answer) = self.change(now, token, request, effects) {
+            self.counters.refused += 1;
+            effects.push(Effect::Answer { token, answer });
+        }
+    }
+
+    fn change(
+        &mut self,
+        now: Now,
+        token: u64,
+        request: &AaRequest,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Answer> {
+        let id = &request.session_id;
+        let components = request::components(request)?;
+        let known = self.sessions.get(id);
+        if id.len() > LONGEST_SESSION_ID {
+            return Err(request::invalid(format!(
+                "a Session-Id of more than {LONGEST_SESSION_ID} octets"
+            )));
+        }
+        if known.is_none() && self.sessions.len() >= self.settings.max_sessions {
+            return Err(Answer::Refused {
+                code: Code::TooBusy,
+                message: "too many sessions".into(),
+            });
+        }
+        let wanted = || components.iter().flat_map(|component| &component.flows);
+        for flow in wanted() {
+            if self.owners.get(&flow.key).is_some_and(|owner| owner != id) {
+                return Err(Answer::Refused {
+                    code: Code::NotAuthorized,
+                    message: format!("{} belongs to another session", flow.key),
+                });
+            }
+        }
+        if wanted().count() + known.map_or(0, |session| session.flows.len()) > MAX_FLOWS {
+            return Err(request::invalid(format!(
+                "more than {MAX_FLOWS} flows in a session"
+            )));
+        }
+        let timeout = request
+            .session_timeout
+            .map_or(self.settings.default_timeout, |seconds| {
+                Duration::from_secs(seconds.min(LONGEST).into())
+            });
+        let mut session = self.take(id).unwrap_or_else(|| new_session(id, now));
+        session.origin_host.clone_from(&request.origin_host);
+        session.origin_realm.clone_from(&request.origin_realm);
+        session.ends_at = now.instant + timeout;
+        session.spent = timeout.is_zero();
+        session.active_at = now.instant;
+        session.loss_reported = false;
+        let granted = request
+            .sponsored_connectivity_data
+            .as_ref()
+            .and_then(|data| data.granted_service_unit.as_ref())
+            .and_then(|units| units.cc_total_octets);
+        session.quota = granted.or(session.quota);
+        for action in &request.specific_actions {
+            session.report_loss |= *action == SpecificAction::IndicationOfLossOfBearer;
+            session.report_credit |= *action == SpecificAction::IndicationOfOutOfCredit;
+        }
+        let mut job = Job::default();
+        for component in components {
+            replace_component(&mut session, component, &mut job);
+        }
+        let left = session
+            .quota
+            .map(|quota| quota.saturating_sub(session.usage().octets));
+        let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        for flow in &session.flows {
+            job.changes
+                .push(if flow.open && !session.spent && left != Some(0) {
+                    Change::OpenGate {
+                        key: flow.key,
+                        timeout_ms,
+                        quota: left,
+                    }
+                } else {
+                    Change::CloseGate { key: flow.key }
+                });
+        }
+        let mut read: Vec<FlowKey> = session.flows.iter().map(|flow| flow.key).collect();
+        read.extend(&job.read);
+        job.read.clone_from(&read);
+        self.put(session);
+        let pending = Pending::Authorise {
+            token,
+            session: id.clone(),
+            read,
+        };
+        self.start(job, pending, effects);
+        Ok(())
+    }
+
+    fn terminate(&mut self, token: u64, id: &str, effects: &mut Vec<Effect>) {
+        let Some(session) = self.take(id) else {
+            self.counters.refused += 1;
+            let message = format!("no session {id}");
+            let answer = Answer::Refused {
+                code: Code::UnknownSession,
+                message,
+            };
+            effects.push(Effect::Answer { token, answer });
+            return;
+        };
+        self.counters.terminated += 1;
+        let job = closing(&session);
+        let pending = Pending::Terminate {
+            token,
+            session: Box::new(session),
+        };
+        self.start(job, pending, effects);
+    }
+
+    fn forget(&mut self, id: &str, effects: &mut Vec<Effect>) {
+        if let Some(session) = self.take(id) {
+            self.start(closing(&session), Pending::Forget, effects);
+        }
+    }
+
+    fn start(&mut self, job: Job, pending: Pending, effects: &mut Vec<Effect>) {
+        self.ticket += 1;
+        self.pending.insert(self.ticket, pending);
+        effects.push(Effect::Table {
+            ticket: self.ticket,
+            job,
+        });
+    }
+
+    fn done(
+        &mut self,
+        now: Now,
+        ticket: u64,
+        result: io::Result<Vec<Usage>>,
+        effects: &mut Vec<Effect>,
+    ) {
+        match self.pending.remove(&ticket) {
+            None | Some(Pending::Forget) => {}
+            Some(Pending::Authorise {
+                token,
+                session,
+                read,
+            }) => match result {
+                Ok(usages) => {
+                    self.read(now, &session, &read, &usages);
+                    if let Some(session) = self.sessions.get(&session) {
+                        effects.push(Effect::Answer {
+                            token,
+                            answer: success(session),
+                        });
+                    } else {
+                        let answer = Answer::Refused {
+                            code: Code::UnknownSession,
+                            message: "the session ended meanwhile".into(),
+                        };
+                        effects.push(Effect::Answer { token, answer });
+                    }
+                }
+                Err(error) => {
+                    // Nothing half open is left: what the kernel took of it is closed again.
+                    self.counters.refused += 1;
+                    self.forget(&session, effects);
+                    let message = format!("the kernel refused: {error}");
+                    let answer = Answer::Refused {
+                        code: Code::UnableToComply,
+                        message,
+                    };
+                    effects.push(Effect::Answer { token, answer });
+                }
+            },
+            Some(Pending::Terminate { token, mut session }) => {
+                let answer = match result {
+                    Ok(usages) => {
+                        take_counts(&mut session, now, &usages);
+                        success(&session)
+                    }
+                    Err(error) => Answer::Refused {
+                        code: Code::UnableToComply,
+                        message: format!("the kernel refused: {error}"),
+                    },
+                };
+                effects.push(Effect::Answer { token, answer });
+            }
+            Some(Pending::Poll { sessions }) => {
+                self.polling = false;
+                self.polled(now, &sessions, result.unwrap_or_default(), effects);
+            }
+            Some(Pending::Close { session, read }) => {
+                self.read(now, &session, &read, &result.unwrap_or_default());
+                self.report_spent(&session, effects);
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        while let Some((end, id)) = self.ends.first()
+            && *end <= now.instant
+        {
+            let id = id.clone();
+            self.ended(now, &id, effects);
+        }
+        if self.next_poll.is_some_and(|poll| poll <= now.instant) {
+            self.next_poll = None;
+            let sessions: Vec<(String, Vec<FlowKey>)> = self
+                .sessions
+                .values()
+                .filter(|session| session.has_open_media())
+                .map(|session| {
+                    (
+                        session.id.clone(),
+                        session.flows.iter().map(|flow| flow.key).collect(),
+                    )
+                })
+                .collect();
+            if sessions.is_empty() {
+                return;
+            }
+            let read = sessions
+                .iter()
+                .flat_map(|(_, keys)| keys)
+                .copied()
+                .collect();
+            let job = Job {
+                read,
+                ..Job::default()
+            };
+            self.polling = true;
+            self.start(job, Pending::Poll { sessions }, effects);
+        }
+    }
+
+    /// A session's time is over: the kernel has shut its gates. After the retention, nobody asked what passed.
+    fn ended(&mut self, now: Now, id: &str, effects: &mut Vec<Effect>) {
+        let Some(mut session) = self.take(id) else {
+            return;
+        };
+        if session.spent {
+            tracing::warn!(
+                session = id,
+                "nobody terminated a session that had ended; its counters are dropped"
+            );
+            self.start(closing(&session), Pending::Forget, effects);
+            return;
+        }
+        self.shut(now, &mut session, effects);
+        self.put(session);
+    }
+
+    /// Gates shut, counters read; the client is told when they are.
+    fn shut(&mut self, now: Now, session: &mut Session, effects: &mut Vec<Effect>) {
+        self.counters.spent += 1;
+        session.spent = true;
+        session.ends_at = now.instant + self.settings.retention;
+        let read: Vec<FlowKey> = session.flows.iter().map(|flow| flow.key).collect();
+        let job = Job {
+            changes: read
+                .iter()
+                .map(|key| Change::CloseGate { key: *key })
+                .collect(),
+            read: read.clone(),
+            afterwards: Vec::new(),
+        };
+        let pending = Pending::Close {
+            session: session.id.clone(),
+            read,
+        };
+        self.start(job, pending, effects);
+    }
+
+    fn polled(
+        &mut self,
+        now: Now,
+        sessions: &[(String, Vec<FlowKey>)],
+        usages: Vec<Usage>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let mut usages = usages.into_iter();
+        for (id, keys) in sessions {
+            let counts: Vec<Usage> = usages.by_ref().take(keys.len()).collect();
+            self.read(now, id, keys, &counts);
+            let Some(mut session) = self.take(id) else {
+                continue;
+            };
+            let spent = session
+                .quota
+                .is_some_and(|quota| session.usage().octets >= quota);
+            let silent = !self.settings.silence.is_zero()
+                && now.instant.saturating_duration_since(session.active_at)
+                    >= self.settings.silence;
+            if session.has_open_media() && spent {
+                self.shut(now, &mut session, effects);
+            } else if session.has_open_media() && silent && !session.loss_reported {
+                session.loss_reported = true;
+                self.counters.losses += 1;
+                if session.report_loss {
+                    effects.push(report(&session, SpecificAction::IndicationOfLossOfBearer));
+                }
+            }
+            self.put(session);
+        }
+    }
+
+    fn report_spent(&self, id: &str, effects: &mut Vec<Effect>) {
+        if let Some(session) = self.sessions.get(id)
+            && session.report_credit
+        {
+            effects.push(report(session, SpecificAction::IndicationOfOutOfCredit));
+        }
+    }
+
+    /// Notes what counters say; `usages` is empty if they could not be read.
+    fn read(&mut self, now: Now, id: &str, keys: &[FlowKey], usages: &[Usage]) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        for (key, usage) in keys.iter().zip(usages) {
+            if let Some(flow) = session.flows.iter_mut().find(|flow| flow.key == *key) {
+                flow.usage = *usage;
+            } else if let Some(past) = session.past.iter_mut().rev().find(|past| past.1 == *key) {
+                past.2 = *usage;
+            }
+        }
+        note_activity(session, now);
+    }
+
+    fn adopt(&mut self, now: Now, flows: Vec<Adopted>) {
+        for adopted in flows {
+            let Some((place, id)) = adopted
+                .label
+                .split_once(' ')
+                .and_then(|(place, id)| Some((place.parse::<Place>().ok()?, id)))
+            else {
+                continue;
+            };
+            let mut session = self.take(id).unwrap_or_else(|| Session {
+                spent: true,
+                report_loss: true,
+                report_credit: true,
+                ..new_session(id, now)
+            });
+            if let Some(left) = adopted.open_ms {
+                session.spent = false;
+                session.ends_at = session
+                    .ends_at
+                    .max(now.instant + Duration::from_millis(left));
+            } else if session.spent {
+                session.ends_at = now.instant + self.settings.retention;
+            }
+            session.flows.push(Flow {
+                place,
+                key: adopted.key,
+                open: adopted.open_ms.is_some(),
+                usage: adopted.usage,
+            });
+            session.packets = session.media_packets();
+            self.put(session);
+        }
+    }
+
+    fn put(&mut self, session: Session) {
+        self.ends.insert((session.ends_at, session.id.clone()));
+        for flow in &session.flows {
+            self.owners.insert(flow.key, session.id.clone());
+        }
+        self.sessions.insert(session.id.clone(), session);
+    }
+
+    fn take(&mut self, id: &str) -> Option<Session> {
+        let session = self.sessions.remove(id)?;
+        self.ends.remove(&(session.ends_at, session.id.clone()));
+        for flow in &session.flows {
+            self.owners.remove(&flow.key);
+        }
+        Some(session)
+    }
+}
+
+fn new_session(id: &str, now: Now) -> Session {
+    Session {
+        id: id.to_owned(),
+        origin_host: String::new(),
+        origin_realm: String::new(),
+        flows: Vec::new(),
+        past: Vec::new(),
+        ends_at: now.instant,
+        quota: None,
+        report_loss: false,
+        report_credit: false,
+        packets: 0,
+        active_at: now.instant,
+        last_packet_unix_ms: None,
+        loss_reported: false,
+        spent: false,
+    }
+}
+
+/// Puts the component in the place of the one of its number. Flows that stay keep their counters; of those that go,
+/// the gate is closed and the count so far is kept.
+fn replace_component(session: &mut Session, component: request::Component, job: &mut Job) {
+    let (old, others): (Vec<Flow>, Vec<Flow>) = std::mem::take(&mut session.flows)
+        .into_iter()
+        .partition(|flow| flow.place.component == component.number);
+    session.flows = others;
+    for mut flow in component.flows {
+        if session.flows.iter().any(|other| other.key == flow.key) {
+            continue;
+        }
+        match old
+            .iter()
+            .find(|old| old.key == flow.key && old.place.direction == flow.place.direction)
+        {
+            Some(old) => flow.usage = old.usage,
+            None => job.changes.push(Change::AddUsage {
+                key: flow.key,
+                label: format!("{} {}", flow.place, session.id),
+            }),
+        }
+        session.flows.push(flow);
+    }
+    for flow in old {
+        if session.flows.iter().any(|kept| kept.key == flow.key) {
+            continue;
+        }
+        session.past.push((flow.place, flow.key, flow.usage));
+        // Its last count comes with this job.
+        job.read.push(flow.key);
+        job.changes.push(Change::CloseGate { key: flow.key });
+        job.afterwards.push(Change::RemoveUsage { key: flow.key });
+    }
+}
+
+/// Closes every gate, reads the counters, and takes them out of the table.
+fn closing(session: &Session) -> Job {
+    let keys = || session.flows.iter().map(|flow| flow.key);
+    Job {
+        changes: keys().map(|key| Change::CloseGate { key }).collect(),
+        read: keys().collect(),
+        afterwards: keys().map(|key| Change::RemoveUsage { key }).collect(),
+    }
+}
+
+fn take_counts(session: &mut Session, now: Now, usages: &[Usage]) {
+    for (flow, usage) in session.flows.iter_mut().zip(usages) {
+        flow.usage = *usage;
+    }
+    note_activity(session, now);
+}
+
+fn note_activity(session: &mut Session, now: Now) {
+    let packets = session.media_packets();
+    if packets > session.packets {
+        session.packets = packets;
+        session.active_at = now.instant;
+        session.last_packet_unix_ms = Some(now.unix_ms);
+        session.loss_reported = false;
+    }
+}
+
+fn success(session: &Session) -> Answer {
+    Answer::Success {
+        report: session.report(),
+        last_packet_unix_ms: session.last_packet_unix_ms,
+    }
+}
+
+fn report(session: &Session, action: SpecificAction) -> Effect {
+    Effect::Report {
+        session_id: session.id.clone(),
+        origin_host: session.origin_host.clone(),
+        origin_realm: session.origin_realm.clone(),
+        action,
+        last_packet_unix_ms: session.last_packet_unix_ms,
+        report: session.report(),
+    }
+}
