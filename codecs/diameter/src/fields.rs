@@ -75,10 +75,14 @@ impl<T: AvpData> Field for Vec<T> {
 }
 
 fn put_once<T: AvpData>(slot: &mut Option<T>, avp: &Avp, depth: u8) -> Result<(), DecodeError> {
-    if slot.is_some() {
-        return Err(Fault::AvpOccursTooManyTimes(avp.clone()).into());
+    let value = avp.value_at(depth)?;
+    match slot {
+        None => *slot = Some(value),
+        // Kamailio's cdp writes Origin-Host and Origin-Realm twice: to say the same again does no
+        // harm. To say something else does.
+        Some(first) if *first == value => {}
+        Some(_) => return Err(Fault::AvpOccursTooManyTimes(avp.clone()).into()),
     }
-    *slot = Some(avp.value_at(depth)?);
     Ok(())
 }
 
@@ -168,15 +172,17 @@ macro_rules! grouped {
 pub(crate) use grouped;
 
 /// Defines a command's struct from its grammar, as
-/// `request CODE, application expression over self, further flags` or `answer CODE`.
+/// `request CODE, application expression over self, further flags` or `answer CODE, result`.
+///
+/// `= DEFINITION else |message| value` stands in for a required AVP that is absent.
 macro_rules! command {
     (
         $(#[$meta:meta])*
         pub struct $name:ident: request $code:ident, |$this:ident| $application:expr, $flags:expr, {
-            $( $(#[$field_meta:meta])* $field:ident: $type:ty = $definition:ident ),* $(,)?
+            $( $(#[$field_meta:meta])* $field:ident: $type:ty = $definition:ident $(else |$message:ident| $default:expr)? ),* $(,)?
         }
     ) => {
-        $crate::fields::command!{@body true, $(#[$meta])* $name $code { $( $(#[$field_meta])* $field: $type = $definition ),* }}
+        $crate::fields::command!{@body true, $(#[$meta])* $name $code { $( $(#[$field_meta])* $field: $type = $definition $(else |$message| $default)? ),* }}
 
         impl $name {
             /// The message with these identifiers in its header.
@@ -196,10 +202,10 @@ macro_rules! command {
     (
         $(#[$meta:meta])*
         pub struct $name:ident: answer $code:ident, $result:expr, {
-            $( $(#[$field_meta:meta])* $field:ident: $type:ty = $definition:ident ),* $(,)?
+            $( $(#[$field_meta:meta])* $field:ident: $type:ty = $definition:ident $(else |$message:ident| $default:expr)? ),* $(,)?
         }
     ) => {
-        $crate::fields::command!{@body false, $(#[$meta])* $name $code { $( $(#[$field_meta])* $field: $type = $definition ),* }}
+        $crate::fields::command!{@body false, $(#[$meta])* $name $code { $( $(#[$field_meta])* $field: $type = $definition $(else |$message| $default)? ),* }}
 
         impl $name {
             /// The answer to `request`: its identifiers, application and P bit, its Proxy-Info
@@ -218,7 +224,7 @@ macro_rules! command {
     };
     (
         @body $request:literal, $(#[$meta:meta])* $name:ident $code:ident {
-            $( $(#[$field_meta:meta])* $field:ident: $type:ty = $definition:ident ),*
+            $( $(#[$field_meta:meta])* $field:ident: $type:ty = $definition:ident $(else |$message:ident| $default:expr)? ),*
         }
     ) => {
         $(#[$meta])*
@@ -251,6 +257,10 @@ macro_rules! command {
                     } )*
                     $crate::fields::keep_extra(&mut extra, avp)?;
                 }
+                $( $(
+                    let $message = message;
+                    let $field = $field.or(Some($default));
+                )? )*
                 Ok(Self {
                     $( $field: <$type as Field>::finish($field, &$crate::dictionary::$definition)?, )*
                     extra,

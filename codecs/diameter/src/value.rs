@@ -9,7 +9,7 @@ use crate::error::DataFault;
 use crate::result_code::ResultCode;
 
 /// A type that the data of an AVP can have (RFC 6733 4.2, 4.3, 4.4).
-pub trait AvpData: Sized {
+pub trait AvpData: Sized + PartialEq {
     /// Reads the data of an AVP that stands inside `depth` groups.
     ///
     /// # Errors

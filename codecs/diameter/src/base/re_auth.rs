@@ -17,7 +17,7 @@ command! {
         /// The node it is meant for.
         destination_host: String = DESTINATION_HOST,
         /// The application of the session.
-        auth_application_id: u32 = AUTH_APPLICATION_ID,
+        auth_application_id: u32 = AUTH_APPLICATION_ID else |message| message.application_id,
         /// Whether the user has to authenticate too.
         re_auth_request_type: ReAuthRequestType = RE_AUTH_REQUEST_TYPE,
         /// The user.

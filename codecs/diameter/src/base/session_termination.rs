@@ -17,7 +17,7 @@ command! {
         /// The realm it is meant for.
         destination_realm: String = DESTINATION_REALM,
         /// The application of the session.
-        auth_application_id: u32 = AUTH_APPLICATION_ID,
+        auth_application_id: u32 = AUTH_APPLICATION_ID else |message| message.application_id,
         /// Why the session ended.
         termination_cause: TerminationCause = TERMINATION_CAUSE,
         /// The user.

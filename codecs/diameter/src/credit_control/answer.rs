@@ -25,7 +25,7 @@ command! {
         /// The server's realm.
         origin_realm: String = ORIGIN_REALM,
         /// 4.
-        auth_application_id: u32 = AUTH_APPLICATION_ID,
+        auth_application_id: u32 = AUTH_APPLICATION_ID else |message| message.application_id,
         /// As in the request.
         cc_request_type: CcRequestType = CC_REQUEST_TYPE,
         /// As in the request.

@@ -23,7 +23,7 @@ command! {
         /// The server's realm.
         destination_realm: String = DESTINATION_REALM,
         /// 4.
-        auth_application_id: u32 = AUTH_APPLICATION_ID,
+        auth_application_id: u32 = AUTH_APPLICATION_ID else |message| message.application_id,
         /// The specification that rules the request: `32260@3gpp.org`.
         service_context_id: String = SERVICE_CONTEXT_ID,
         /// Initial, update, termination or event.

@@ -1,5 +1,6 @@
 use bytes::Bytes;
 
+use crate::credit_control::SubscriptionId;
 use crate::fields::grouped;
 use crate::value::{Address, Time, enumerated};
 
@@ -58,6 +59,8 @@ enumerated! {
 grouped! {
     /// Service-Information (TS 32.299 7.2): what the service was.
     pub struct ServiceInformation {
+        /// Whose account; some clients say it here, some in the request, some in both.
+        subscription_ids: Vec<SubscriptionId> = SUBSCRIPTION_ID,
         /// Of a SIP session.
         ims_information: Option<ImsInformation> = IMS_INFORMATION,
     }

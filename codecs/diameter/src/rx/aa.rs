@@ -19,7 +19,7 @@ command! {
         /// The Rx session.
         session_id: String = SESSION_ID,
         /// 16777236.
-        auth_application_id: u32 = AUTH_APPLICATION_ID,
+        auth_application_id: u32 = AUTH_APPLICATION_ID else |message| message.application_id,
         /// The sender.
         origin_host: String = ORIGIN_HOST,
         /// The sender's realm.
@@ -75,7 +75,7 @@ command! {
         /// The Rx session.
         session_id: String = SESSION_ID,
         /// 16777236.
-        auth_application_id: u32 = AUTH_APPLICATION_ID,
+        auth_application_id: u32 = AUTH_APPLICATION_ID else |message| message.application_id,
         /// The sender.
         origin_host: String = ORIGIN_HOST,
         /// The sender's realm.

@@ -20,7 +20,7 @@ command! {
         /// The node it is meant for.
         destination_host: String = DESTINATION_HOST,
         /// 16777236.
-        auth_application_id: u32 = AUTH_APPLICATION_ID,
+        auth_application_id: u32 = AUTH_APPLICATION_ID else |message| message.application_id,
         /// Why; required by the grammar.
         abort_cause: Option<AbortCause> = ABORT_CAUSE,
         /// What the server gave to be returned.

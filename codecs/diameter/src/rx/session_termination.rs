@@ -19,7 +19,7 @@ command! {
         /// The realm it is meant for.
         destination_realm: String = DESTINATION_REALM,
         /// 16777236.
-        auth_application_id: u32 = AUTH_APPLICATION_ID,
+        auth_application_id: u32 = AUTH_APPLICATION_ID else |message| message.application_id,
         /// Why the session ends.
         termination_cause: TerminationCause = TERMINATION_CAUSE,
         /// The node it is meant for.

@@ -323,6 +323,10 @@ fn services() -> MultipleServicesCreditControl {
 
 pub fn service_information() -> ServiceInformation {
     ServiceInformation {
+        subscription_ids: vec![SubscriptionId::new(
+            SubscriptionIdType::EndUserSipUri,
+            "sip:alice@example",
+        )],
         ims_information: Some(ImsInformation {
             event_type: Some(EventType {
                 sip_method: Some("INVITE".into()),
