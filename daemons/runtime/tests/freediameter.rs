@@ -5,7 +5,7 @@ mod support;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use support::free_diameter::{FREE_DIAMETER, FreeDiameter, Record, free_port, relay};
+use support::free_diameter::{FREE_DIAMETER, FreeDiameter, exchanged, free_port, relay};
 use support::{Directory, TestNode, client, credit_control_request, server, server_id, until};
 use tollwire_diameter::ResultCode;
 use tollwire_diameter::dictionary::command;
@@ -13,24 +13,6 @@ use tollwire_runtime::diameter::{Address, NodeConfig};
 
 fn loopback(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
-}
-
-/// Whether a request of `command_code` from one side passed, and its successful answer.
-fn exchanged(record: &Record, command_code: u32, asked_by_near: bool) -> bool {
-    let record = record.lock().unwrap();
-    let mut requests = record
-        .iter()
-        .filter(|(near, message)| *near == asked_by_near && message.is_request())
-        .filter(|(_, message)| message.command_code == command_code);
-    requests.any(|(_, request)| {
-        record.iter().any(|(near, message)| {
-            *near != asked_by_near
-                && !message.is_request()
-                && message.command_code == command_code
-                && message.hop_by_hop_id == request.hop_by_hop_id
-                && message.result_code() == Some(ResultCode::SUCCESS)
-        })
-    })
 }
 
 #[tokio::test]
@@ -41,7 +23,7 @@ async fn free_diameter_connects_watches_and_is_disconnected() {
         panic!("TCP is expected");
     };
     let (port, record) = relay(address).await;
-    let _peer = FreeDiameter::start(&directory, free_port(), "server.example", port);
+    let _peer = FreeDiameter::start(&directory.0, free_port(), "server.example", port);
     let (peer, origin_host) = node.opened().await;
     assert_eq!(origin_host, FREE_DIAMETER);
     until(|| exchanged(&record, command::CAPABILITIES_EXCHANGE, true)).await;
@@ -68,7 +50,7 @@ async fn our_node_connects_to_free_diameter_and_is_disconnected() {
     let listening = free_port();
     let (port, record) = relay(loopback(listening)).await;
     // It would connect to us too; nobody listens there.
-    let peer = FreeDiameter::start(&directory, listening, "client.example", free_port());
+    let peer = FreeDiameter::start(&directory.0, listening, "client.example", free_port());
     let mut node = TestNode::start(NodeConfig {
         watchdog: Duration::from_secs(1),
         ..client("client.example", Address::Tcp(loopback(port)))

@@ -1,4 +1,5 @@
-//! freeDiameter from Debian as a peer, and a relay that writes down what passes between two nodes.
+//! freeDiameter from Debian as a peer of whatever speaks Diameter here, and a relay that writes down what passes between two nodes.
+#![allow(dead_code, reason = "each test that borrows this file uses its part")]
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
@@ -10,9 +11,7 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tollwire_diameter::{Message, frame_length};
-
-use super::Directory;
+use tollwire_diameter::{Message, ResultCode, frame_length};
 
 /// The name freeDiameter has.
 pub const FREE_DIAMETER: &str = "fd.example";
@@ -31,8 +30,8 @@ pub struct FreeDiameter(Child);
 impl FreeDiameter {
     /// Starts it listening on `port` and connecting to `peer` at `peer_port`, both on loopback,
     /// with its log in `directory`.
-    pub fn start(directory: &Directory, port: u16, peer: &str, peer_port: u16) -> Self {
-        let path = |name: &str| directory.0.join(name);
+    pub fn start(directory: &Path, port: u16, peer: &str, peer_port: u16) -> Self {
+        let path = |name: &str| directory.join(name);
         // It wants a certificate of its own name even for peers that have no TLS.
         let status = Command::new("openssl")
             .args([
@@ -89,11 +88,6 @@ ConnectPeer = "{peer}" {{ ConnectTo = "127.0.0.1"; No_TLS; No_SCTP; Port = {peer
         )
         .unwrap();
     }
-
-    /// Its log so far.
-    pub fn log(directory: &Path) -> String {
-        std::fs::read_to_string(directory.join("freeDiameter.log")).unwrap_or_default()
-    }
 }
 
 impl Drop for FreeDiameter {
@@ -146,4 +140,22 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, from_near: bool, 
         }
     }
     let _closed = to.shutdown().await;
+}
+
+/// Whether a request of `command_code` from one side passed, and its successful answer.
+pub fn exchanged(record: &Record, command_code: u32, asked_by_near: bool) -> bool {
+    let record = record.lock().unwrap();
+    let mut requests = record
+        .iter()
+        .filter(|(near, message)| *near == asked_by_near && message.is_request())
+        .filter(|(_, message)| message.command_code == command_code);
+    requests.any(|(_, request)| {
+        record.iter().any(|(near, message)| {
+            *near != asked_by_near
+                && !message.is_request()
+                && message.command_code == command_code
+                && message.hop_by_hop_id == request.hop_by_hop_id
+                && message.result_code() == Some(ResultCode::SUCCESS)
+        })
+    })
 }
