@@ -1,3 +1,5 @@
 //! Entry point of `sipd`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    sipd::main()
+}
