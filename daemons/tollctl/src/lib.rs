@@ -1,1 +1,128 @@
-//! The operator's command line.
+//! The operator's command line: asks the daemons over their Unix sockets and prints what they say.
+//!
+//! One file holds one group of commands; [`context`] is what each is given.
+
+mod account;
+mod calls;
+mod context;
+mod failure;
+mod ledger;
+mod money;
+mod pinholes;
+mod records;
+mod subscriber;
+mod table;
+mod tariff;
+mod time;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use context::{Context, Sockets};
+use failure::Failure;
+
+/// Operates Tollwire: accounts, subscribers, calls, charge records.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 done; 1 the daemon refuses, or what was checked is wrong; 2 wrong usage; \
+                  69 a daemon cannot be reached; 74 a file cannot be read."
+)]
+struct Arguments {
+    #[command(flatten)]
+    sockets: Sockets,
+    /// Print JSON instead of tables; money stays in micro-units.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Accounts and their money.
+    #[command(subcommand)]
+    Account(account::Account),
+    /// Who may register and call.
+    #[command(subcommand)]
+    Subscriber(subscriber::Subscriber),
+    /// Live calls, and how long each can still be paid for.
+    Calls,
+    /// One live call.
+    #[command(subcommand)]
+    Call(calls::Call),
+    /// Charge records.
+    #[command(subcommand)]
+    Records(records::Records),
+    /// Media flows that are let through.
+    Pinholes,
+    /// Prices.
+    #[command(subcommand)]
+    Tariff(tariff::Tariff),
+    /// The newest entries of an account's ledger, oldest first.
+    Ledger(ledger::Ledger),
+    /// Compares every balance with its ledger; exit code 1 if one differs.
+    TrialBalance,
+}
+
+/// Runs `tollctl` with the process's arguments.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return report(&Failure::Output(error)),
+    };
+    let mut out = std::io::stdout().lock();
+    let mut context = Context {
+        sockets: &arguments.sockets,
+        json: arguments.json,
+        out: &mut out,
+    };
+    let outcome = runtime
+        .block_on(run(arguments.command, &mut context))
+        .and_then(|()| context.out.flush().map_err(Failure::Output));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => report(&failure),
+    }
+}
+
+fn report(failure: &Failure) -> ExitCode {
+    if failure.is_closed_pipe() {
+        // `tollctl records tail | head`: the reader has what it wanted.
+        return ExitCode::SUCCESS;
+    }
+    // Nowhere is left to say that standard error is closed.
+    let _ = writeln!(std::io::stderr(), "tollctl: {failure}");
+    failure.code()
+}
+
+async fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
+    match command {
+        Command::Account(command) => account::run(command, context).await,
+        Command::Subscriber(command) => subscriber::run(command, context).await,
+        Command::Calls => calls::list(context).await,
+        Command::Call(command) => calls::run(command, context).await,
+        Command::Records(command) => records::run(command, context).await,
+        Command::Pinholes => pinholes::list(context).await,
+        Command::Tariff(command) => tariff::run(command, context).await,
+        Command::Ledger(command) => ledger::ledger(command, context).await,
+        Command::TrialBalance => ledger::trial_balance(context).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

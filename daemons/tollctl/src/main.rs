@@ -1,3 +1,5 @@
 //! Entry point of `tollctl`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    tollctl::main()
+}

@@ -1,0 +1,101 @@
+//! Why a command was not carried out, and the exit code that says so.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use thiserror::Error;
+use tollwire_runtime::admin::client::ClientError;
+
+/// Why a command was not carried out.
+#[derive(Debug, Error)]
+pub(crate) enum Failure {
+    /// A daemon gave no answer, or refuses.
+    #[error("{}", asked(.daemon, .socket, .error))]
+    Daemon {
+        /// Its name.
+        daemon: &'static str,
+        /// Its socket.
+        socket: PathBuf,
+        /// What happened.
+        error: ClientError,
+    },
+    /// An answer without a field that it must have.
+    #[error("{daemon} ({}): the answer is not understood: {error}; are tollctl and {daemon} of one version?", socket.display())]
+    Answer {
+        /// The daemon's name.
+        daemon: &'static str,
+        /// Its socket.
+        socket: PathBuf,
+        /// What is missing or wrong.
+        error: serde_json::Error,
+    },
+    /// A payment may or may not have been taken.
+    #[error(
+        "{source}; repeat it with --reference {reference}: under one reference a payment is taken once"
+    )]
+    TopUp {
+        /// The payment's name.
+        reference: String,
+        /// What happened.
+        source: Box<Failure>,
+    },
+    /// What was asked about is wrong or not there; the text is all there is to say.
+    #[error("{0}")]
+    Wrong(String),
+    /// A file cannot be read.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The output cannot be written.
+    #[error("standard output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl Failure {
+    /// The process's exit code; from sysexits.h where it has one.
+    pub(crate) fn code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Wrong(_)
+            | Self::Daemon {
+                error: ClientError::Refused { .. },
+                ..
+            } => 1,
+            Self::TopUp { source, .. } => return source.code(),
+            Self::Daemon { .. } | Self::Answer { .. } => 69,
+            Self::File { .. } | Self::Output(_) => 74,
+        })
+    }
+
+    /// Whether whoever reads our output wants no more.
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// Whether the daemon may have done what it was asked without our hearing so.
+    pub(crate) fn leaves_doubt(&self) -> bool {
+        matches!(
+            self,
+            Self::Answer { .. }
+                | Self::Daemon {
+                    error: ClientError::Broken { .. },
+                    ..
+                }
+        )
+    }
+}
+
+fn asked(daemon: &str, socket: &std::path::Path, error: &ClientError) -> String {
+    match error {
+        // These name the socket themselves.
+        ClientError::Unreachable { .. } => {
+            format!("{daemon}: {error} (--{daemon} names another socket)")
+        }
+        ClientError::Broken { .. } => format!("{daemon}: {error}"),
+        ClientError::Refused { .. } => format!("{daemon} ({}): {error}", socket.display()),
+    }
+}

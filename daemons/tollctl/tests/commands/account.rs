@@ -1,0 +1,275 @@
+use serde_json::{Value, json};
+
+use crate::daemons::{Daemons, finish, tollctl};
+
+fn alice() -> Value {
+    json!({
+        "name": "alice", "payment": "prepaid", "currency": "EUR", "balance_micro": 12_500_000,
+        "credit_limit_micro": 0, "blocked": false, "held_micro": 1, "available_micro": 12_499_999,
+        "identities": ["sip:alice@example.org", "+15551234"], "sessions": 1,
+    })
+}
+
+const ALICE: &str = "\
+account       alice
+payment       prepaid
+state         open
+balance       12.50 EUR
+held          0.000001 EUR
+credit limit  0.00 EUR
+available     12.499999 EUR
+identities    sip:alice@example.org +15551234
+live calls    1
+";
+
+#[test]
+fn operations_are_posted_and_the_account_is_printed() {
+    let daemons = Daemons::answering(&[("POST /operations", alice())]);
+    for (arguments, operation) in [
+        (
+            "account create alice --currency eur --identity sip:alice@example.org --identity +15551234",
+            json!({ "create-account": {
+                "name": "alice", "payment": "prepaid", "currency": "EUR", "credit_limit_micro": 0,
+                "identities": ["sip:alice@example.org", "+15551234"],
+            }}),
+        ),
+        (
+            "account create acme --currency USD --postpaid --credit-limit 50",
+            json!({ "create-account": {
+                "name": "acme", "payment": "postpaid", "currency": "USD",
+                "credit_limit_micro": 50_000_000, "identities": [],
+            }}),
+        ),
+        (
+            "account limit alice 0.000001",
+            json!({ "set-credit-limit": { "account": "alice", "credit_limit_micro": 1 } }),
+        ),
+        (
+            "account block alice",
+            json!({ "block": { "account": "alice" } }),
+        ),
+        (
+            "account unblock alice",
+            json!({ "unblock": { "account": "alice" } }),
+        ),
+        (
+            "account identity add alice sip:a@example.org",
+            json!({ "add-identity": { "account": "alice", "identity": "sip:a@example.org" } }),
+        ),
+        (
+            "account identity remove sip:a@example.org",
+            json!({ "remove-identity": { "identity": "sip:a@example.org" } }),
+        ),
+    ] {
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        assert_eq!(daemons.prints(&arguments), ALICE);
+        assert_eq!(daemons.asked(), [("POST /operations".into(), operation)]);
+    }
+}
+
+#[test]
+fn accounts_are_listed_and_shown() {
+    let daemons = Daemons::answering(&[
+        ("GET /accounts", json!([alice()])),
+        ("GET /accounts/alice", alice()),
+    ]);
+    assert_eq!(
+        daemons.prints(&["account", "list"]),
+        "NAME   PAYMENT  BALANCE      HELD  AVAILABLE  CURRENCY  CALLS  STATE\n\
+         alice  prepaid    12.50  0.000001  12.499999  EUR           1  open\n"
+    );
+    assert_eq!(daemons.prints(&["account", "show", "alice"]), ALICE);
+    let printed: Value =
+        serde_json::from_str(&daemons.prints(&["account", "show", "alice", "--json"])).unwrap();
+    assert_eq!(printed, alice());
+}
+
+#[test]
+fn a_top_up_has_a_reference_that_is_printed() {
+    let daemons = Daemons::answering(&[("POST /operations", alice())]);
+    let out = daemons.prints(&[
+        "account",
+        "top-up",
+        "alice",
+        "12.50",
+        "--reference",
+        "cash 7",
+    ]);
+    assert_eq!(out, format!("reference     cash 7\n{ALICE}"));
+    let expected = json!({ "top-up": {
+        "account": "alice", "amount_micro": 12_500_000, "reference": "cash 7",
+    }});
+    assert_eq!(daemons.asked()[0].1, expected);
+
+    let mut references = Vec::new();
+    for _ in 0..2 {
+        let out = daemons.prints(&["account", "top-up", "alice", "1", "--json"]);
+        let out: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(out["account"], alice());
+        assert_eq!(
+            out["reference"],
+            daemons.asked()[0].1["top-up"]["reference"]
+        );
+        references.push(out["reference"].as_str().unwrap().to_owned());
+    }
+    assert_ne!(references[0], references[1]);
+}
+
+#[test]
+fn after_a_doubtful_top_up_the_reference_to_repeat_it_with_is_told() {
+    // An answer that makes no sense: the money may have been taken.
+    let socket = std::env::temp_dir().join(format!("tollctl-{}-broken.admin", std::process::id()));
+    let _ = std::fs::remove_file(&socket);
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let server = std::thread::spawn(move || drop(listener.accept().unwrap()));
+    let mut command = tollctl();
+    command
+        .arg("--chargingd")
+        .arg(&socket)
+        .args(["account", "top-up", "alice", "5"]);
+    let outcome = finish(command, "");
+    server.join().unwrap();
+    std::fs::remove_file(&socket).unwrap();
+    assert_eq!(outcome.code, 69);
+    assert!(
+        outcome.err.contains("repeat it with --reference tollctl-"),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn refusals_name_the_daemon_and_its_socket() {
+    let daemons = Daemons::answering(&[]);
+    daemons.answer("POST /operations", 409, json!("there is an account alice"));
+    let outcome = daemons.run(&["account", "create", "alice", "--currency", "EUR"]);
+    assert_eq!((outcome.code, &*outcome.out), (1, ""));
+    assert!(
+        outcome.err.starts_with("tollctl: chargingd (/"),
+        "{outcome:?}"
+    );
+    assert!(
+        outcome
+            .err
+            .ends_with(".admin): there is an account alice\n"),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn a_daemon_that_is_not_there_is_named_with_what_to_do() {
+    let mut command = tollctl();
+    command.args(["--chargingd", "/nonexistent/socket", "account", "list"]);
+    let outcome = finish(command, "");
+    assert_eq!(outcome.code, 69);
+    for part in [
+        "chargingd",
+        "/nonexistent/socket",
+        "does the daemon run",
+        "--chargingd",
+    ] {
+        assert!(outcome.err.contains(part), "{outcome:?}");
+    }
+}
+
+#[test]
+fn an_answer_of_another_version_is_an_error() {
+    let daemons = Daemons::answering(&[("GET /accounts", json!([{ "name": "alice" }]))]);
+    let outcome = daemons.run(&["account", "list"]);
+    assert_eq!(outcome.code, 69);
+    assert!(outcome.err.contains("of one version"), "{outcome:?}");
+}
+
+#[test]
+fn what_is_wrong_on_the_command_line_is_never_asked() {
+    let daemons = Daemons::answering(&[("POST /operations", alice())]);
+    for arguments in [
+        "account top-up alice 1.0000001",
+        "account top-up alice 0",
+        "account top-up alice 1,50",
+        "account top-up alice -5",
+        "account create alice --currency XYZ",
+        "account create alice",
+        "account create a/../b --currency EUR",
+        "account limit alice 99999999999999999999",
+        "frobnicate",
+        "",
+    ] {
+        let arguments: Vec<&str> = arguments
+            .split(' ')
+            .filter(|part| !part.is_empty())
+            .collect();
+        let outcome = daemons.run(&arguments);
+        assert_eq!((outcome.code, &*outcome.out), (2, ""), "{outcome:?}");
+        assert!(!outcome.err.is_empty());
+    }
+    assert_eq!(daemons.asked(), []);
+}
+
+#[test]
+fn the_ledger_is_read_from_the_accounts_side() {
+    let daemons = Daemons::answering(&[(
+        "GET /ledger?account=alice&limit=2",
+        json!([
+            { "key": "top-up:1", "debit": "@cash:EUR", "credit": "alice", "amount_micro": 5_000_000,
+              "currency": "EUR", "unix_ms": 0 },
+            { "key": "s;1", "debit": "alice", "credit": "@revenue:EUR", "amount_micro": 10_000,
+              "currency": "EUR", "unix_ms": 60_000 },
+        ]),
+    )]);
+    assert_eq!(
+        daemons.prints(&["ledger", "alice", "-n", "2"]),
+        "TIME                       AMOUNT  CURRENCY  OTHER SIDE    KEY\n\
+         1970-01-01 00:00:00+00:00   +5.00  EUR       @cash:EUR     top-up:1\n\
+         1970-01-01 00:01:00+00:00   -0.01  EUR       @revenue:EUR  s;1\n"
+    );
+}
+
+#[test]
+fn a_trial_balance_that_differs_fails() {
+    let balance = |stored: i64| {
+        json!({ "balanced": stored == 5, "accounts": [
+            { "name": "alice", "stored_micro": stored, "ledger_micro": 5 },
+        ]})
+    };
+    let daemons = Daemons::answering(&[("GET /trial-balance", balance(5))]);
+    assert_eq!(
+        daemons.prints(&["trial-balance"]),
+        "ACCOUNT    STORED    LEDGER\nalice    0.000005  0.000005  equal\n"
+    );
+    daemons.answer("GET /trial-balance", 200, balance(-1));
+    let outcome = daemons.run(&["trial-balance"]);
+    assert_eq!(outcome.code, 1);
+    assert!(outcome.out.contains("-0.000001"), "{outcome:?}");
+    assert!(outcome.out.contains("DIFFERENT"), "{outcome:?}");
+    assert_eq!(daemons.run(&["trial-balance", "--json"]).code, 1);
+}
+
+#[test]
+fn tariffs_are_listed_and_files_of_them_checked() {
+    let tariff = json!({
+        "name": "day", "prefixes": ["", "49"], "currency": "EUR", "setup_fee_micro": 50_000,
+        "price_per_minute_micro": 60_000, "first_increment_seconds": 60, "next_increment_seconds": 1,
+    });
+    let table = "NAME  SET-UP  PER MINUTE  CURRENCY  INCREMENTS  PREFIXES\n\
+                 day     0.05        0.06  EUR       60/1        (all) 49\n";
+    let daemons = Daemons::answering(&[("GET /tariffs", json!([tariff]))]);
+    assert_eq!(daemons.prints(&["tariff", "list"]), table);
+
+    let file = std::env::temp_dir().join(format!("tollctl-{}.toml", std::process::id()));
+    let path = file.to_str().unwrap();
+    let text = "[[tariff]]\nname = \"day\"\nprefixes = [\"\", \"49\"]\ncurrency = \"EUR\"\n\
+                setup_fee_micro = 50000\nprice_per_minute_micro = 60000\nfirst_increment_seconds = 60\n";
+    std::fs::write(&file, text).unwrap();
+    assert_eq!(daemons.prints(&["tariff", "check", path]), table);
+    std::fs::write(&file, text.replace("60000", "\"6 cents\"")).unwrap();
+    let outcome = daemons.run(&["tariff", "check", path]);
+    assert_eq!((outcome.code, &*outcome.out), (1, ""));
+    assert!(
+        outcome
+            .err
+            .contains(&format!("{path}:6: tariff.price_per_minute_micro")),
+        "{outcome:?}"
+    );
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(daemons.run(&["tariff", "check", path]).code, 1);
+}
