@@ -97,8 +97,9 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     temporary.push(".new");
     let temporary = PathBuf::from(temporary);
     let mut file = create(&temporary)?;
-    file.write_all(content)?;
-    file.sync_all()?;
+    file.write_all(content)
+        .and_then(|()| file.sync_all())
+        .map_err(|error| named(&temporary, error))?;
     std::fs::rename(&temporary, path).map_err(|error| named(path, error))
 }
 

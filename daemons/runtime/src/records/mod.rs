@@ -201,8 +201,9 @@ impl RecordWriter {
         let mut csv = None;
         let mut csv_length = 0;
         if self.settings.csv {
-            let mut file = files::create(&names.open(Format::Csv))?;
-            writeln!(file, "{CSV_HEADER}")?;
+            let path = names.open(Format::Csv);
+            let mut file = files::create(&path)?;
+            writeln!(file, "{CSV_HEADER}").map_err(|error| files::named(&path, error))?;
             csv_length = CSV_HEADER.len() as u64 + 1;
             csv = Some(file);
         }

@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Seek, SeekFrom};
+use std::path::Path;
 
 use tollwire_cdr::{CSV_HEADER, ChargeRecord, Timestamp, from_json_line, to_csv_line};
 
@@ -18,8 +19,13 @@ impl RecordWriter {
             let open = names.open(Format::Json);
             if !open.exists() {
                 if !names.manifest().exists() {
-                    self.finish_closing(names, now_unix_ms)?;
+                    self.finish_closing(names, &names.closed(Format::Json), now_unix_ms)?;
                 }
+                continue;
+            }
+            if names.closed(Format::Csv).exists() {
+                // A file that has its final name never changes again: nor may its twin.
+                self.finish_closing(names, &open, now_unix_ms)?;
                 continue;
             }
             let (records, length) = readable(&open)?;
@@ -31,22 +37,24 @@ impl RecordWriter {
             }
             self.take_up(names.clone(), &records, length, now_unix_ms)?;
         }
-        let last = match (&self.open, all.last()) {
+        // An empty file that was removed above may have been the newest.
+        let newest = (all.iter().rev()).find(|names| names.closed(Format::Json).exists());
+        let last = match (&self.open, newest) {
             (Some(open), _) => Some(open.first + open.records - 1),
-            (None, Some(names)) if names.closed(Format::Json).exists() => {
+            (None, Some(names)) => {
                 let (records, _) = readable(&names.closed(Format::Json))?;
                 records.last().map(|record| record.sequence_number)
             }
-            (None, _) => None,
+            (None, None) => None,
         };
         self.last_sequence_number = last.max(self.last_sequence_number);
         self.torn = false;
         Ok(())
     }
 
-    /// The crash came between the rename and the manifest.
-    fn finish_closing(&self, names: &Names, now_unix_ms: i64) -> io::Result<()> {
-        let (records, _) = readable(&names.closed(Format::Json))?;
+    /// The crash came after the first rename and before the manifest; `json` is what the JSON is called now.
+    fn finish_closing(&self, names: &Names, json: &Path, now_unix_ms: i64) -> io::Result<()> {
+        let (records, _) = readable(json)?;
         if self.settings.csv && !names.closed(Format::Csv).exists() {
             files::replace(&names.closed(Format::Csv), &twin(&records)?)?;
             let _ = std::fs::remove_file(names.open(Format::Csv));
@@ -106,7 +114,7 @@ impl RecordWriter {
 }
 
 /// The records of the whole lines, and the octets those take.
-fn readable(path: &std::path::Path) -> io::Result<(Vec<ChargeRecord>, u64)> {
+fn readable(path: &Path) -> io::Result<(Vec<ChargeRecord>, u64)> {
     let content = std::fs::read(path).map_err(|error| files::named(path, error))?;
     let mut records = Vec::new();
     let mut length = 0;

@@ -205,9 +205,16 @@ fn a_crash_while_closing_is_finished_at_the_next_start() {
             std::fs::rename(names.open(format), names.closed(format)).unwrap();
         }
         let mut writer = RecordWriter::open(folder.settings(), 0).unwrap();
+        // What has its final name is whole and stays as it is.
+        let csv = names.closed(Format::Csv);
+        let closed = (step > 0).then(|| std::fs::read(&csv).unwrap());
         writer.append(&[record(3)], 0).unwrap();
+        assert_eq!(folder.records(), [1, 2, 3], "{step}");
         writer.close(ClosureReason::ManualIntervention, 0).unwrap();
         assert_eq!(folder.records(), [1, 2, 3], "{step}");
+        if let Some(closed) = closed {
+            assert_eq!(closed, std::fs::read(&csv).unwrap());
+        }
         assert!(
             !folder.files().iter().any(|name| name.ends_with(".open")),
             "{:?}",
@@ -224,6 +231,22 @@ fn the_last_number_is_learnt_from_closed_files() {
         writer.append(&numbers(1, 7), 0).unwrap();
         writer.close(ClosureReason::ManualIntervention, 0).unwrap();
     }
+    let mut writer = RecordWriter::open(folder.settings(), 0).unwrap();
+    assert_eq!(writer.last_sequence_number(), Some(7));
+    writer.append(&numbers(6, 9), 0).unwrap();
+    assert!(folder.records().into_iter().eq(1..=9));
+}
+
+#[test]
+fn the_last_number_is_learnt_also_behind_a_file_that_was_only_begun() {
+    let folder = Folder::new("begun");
+    {
+        let mut writer = RecordWriter::open(folder.settings(), 0).unwrap();
+        writer.append(&numbers(1, 7), 0).unwrap();
+        writer.close(ClosureReason::ManualIntervention, 0).unwrap();
+    }
+    let begun = Names::new(&folder.0, "chargingd", 8);
+    std::fs::write(begun.open(Format::Json), "").unwrap();
     let mut writer = RecordWriter::open(folder.settings(), 0).unwrap();
     assert_eq!(writer.last_sequence_number(), Some(7));
     writer.append(&numbers(6, 9), 0).unwrap();
