@@ -38,6 +38,9 @@ const TURN: usize = 256;
 /// How often the gauges are read.
 const GAUGES: Duration = Duration::from_secs(5);
 
+/// Longest wait for answers at the end.
+const DRAIN: Duration = Duration::from_secs(2);
+
 /// Runs `pinholed`.
 pub fn main() -> ExitCode {
     daemon::run(
@@ -73,11 +76,12 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     if adopt {
         tracing::info!(
             table = config.table.name,
-            flows = adopted.len(),
+            flows = adopted.flows.len(),
             "the table stands; taken over what was in it"
         );
     }
-    core.handle(Now::read(), Event::Adopted(adopted), &mut Vec::new());
+    let mut first = Vec::new();
+    core.handle(Now::read(), Event::Adopted(adopted), &mut first);
     let (events, mut node_events) = mpsc::channel(QUEUE);
     let node = Node::start(config.node(), events).map_err(Fault::unavailable)?;
     let (asks, mut asked) = mpsc::channel(16);
@@ -105,6 +109,7 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     let mut alive = tokio::time::interval(
         notify::watchdog_interval().map_or(GAUGES, |interval| interval.min(GAUGES)),
     );
+    driver.carry_out(first);
     notify::ready();
     tracing::info!(listen = ?config.diameter.listen, "serving");
     loop {
@@ -146,6 +151,7 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
         driver.carry_out(effects);
     }
     notify::stopping();
+    driver.drain(&mut outcomes).await;
     // Gates stay, and shut when their time is over: calls go on through a restart.
     driver.node.shutdown().await;
     Ok(())
@@ -186,9 +192,28 @@ impl Driver {
                         ?why,
                         "the client did not hear a report; the gate ends with its time"
                     );
+                    self.core
+                        .handle(Now::read(), Event::Unheard(session), effects);
                 }
             }
             NodeEvent::PeerOpen { .. } | NodeEvent::PeerClosed { .. } => {}
+        }
+    }
+
+    /// Answers what the kernel is at, and nothing new.
+    async fn drain(&mut self, outcomes: &mut mpsc::UnboundedReceiver<Vec<(u64, Done)>>) {
+        let deadline = Instant::now() + DRAIN;
+        while !self.asked.is_empty() {
+            let Ok(Some(batch)) = tokio::time::timeout_at(deadline.into(), outcomes.recv()).await
+            else {
+                return;
+            };
+            let mut effects = Vec::new();
+            for (ticket, result) in batch {
+                self.core
+                    .handle(Now::read(), Event::Done { ticket, result }, &mut effects);
+            }
+            self.carry_out(effects);
         }
     }
 
@@ -254,6 +279,7 @@ impl Driver {
                     report,
                 } => {
                     let Some(peer) = self.node.find(&origin_host) else {
+                        self.unheard(session_id);
                         continue;
                     };
                     self.token += 1;
@@ -268,10 +294,18 @@ impl Driver {
                     );
                     if self.node.send_request(&peer, self.token, request).is_ok() {
                         self.reported.insert(self.token, session_id);
+                    } else {
+                        self.unheard(session_id);
                     }
                 }
             }
         }
+    }
+
+    fn unheard(&mut self, session: String) {
+        // Makes no effects: it only puts off the next report.
+        self.core
+            .handle(Now::read(), Event::Unheard(session), &mut Vec::new());
     }
 
     fn answer(&mut self, token: u64, answer: &Answer) {

@@ -4,14 +4,13 @@ use std::io;
 
 use tollwire_diameter::rx::{AaRequest, RxSessionTerminationRequest};
 
-use crate::flow::Usage;
-use crate::nftables::Adopted;
+use crate::nftables::{Reading, Standing};
 
 /// One thing that happened.
 #[derive(Debug)]
 pub enum Event {
-    /// The table was found with these flows at start.
-    Adopted(Vec<Adopted>),
+    /// The table was found with this in it at start.
+    Adopted(Standing),
     /// AAR; its answer carries `token`.
     Authorise {
         /// The driver's name for the request.
@@ -30,11 +29,13 @@ pub enum Event {
     Done {
         /// The job's ticket.
         ticket: u64,
-        /// The counters it asked for.
-        result: io::Result<Vec<Usage>>,
+        /// What it asked for.
+        result: io::Result<Reading>,
     },
     /// The client knows nothing of this session (RAA with DIAMETER_UNKNOWN_SESSION_ID).
     Disowned(String),
+    /// The client could not be told of a lost bearer.
+    Unheard(String),
     /// A deadline may have passed.
     Tick,
 }

@@ -32,7 +32,7 @@ impl Gate {
             .router
             .within(|| Table::open(&settings(), true))
             .unwrap();
-        assert!(adopted.is_empty());
+        assert!(adopted.flows.is_empty());
         Self { net, table }
     }
 
@@ -44,9 +44,9 @@ impl Gate {
         let job = Job {
             changes,
             read: read.to_vec(),
-            afterwards: Vec::new(),
+            ..Job::default()
         };
-        self.table.run(&[job]).remove(0).unwrap()
+        self.table.run(&[job]).remove(0).unwrap().counters
     }
 
     fn usage(&mut self, key: FlowKey) -> Usage {
@@ -60,7 +60,7 @@ impl Gate {
     }
 }
 
-fn open(key: FlowKey, timeout_ms: u64, quota: Option<u64>) -> Vec<Change> {
+fn open(key: FlowKey, timeout_ms: u64) -> Vec<Change> {
     vec![
         Change::AddUsage {
             key,
@@ -69,7 +69,7 @@ fn open(key: FlowKey, timeout_ms: u64, quota: Option<u64>) -> Vec<Change> {
         Change::OpenGate {
             key,
             timeout_ms,
-            quota,
+            quota: None,
         },
     ]
 }
@@ -99,7 +99,7 @@ fn nothing_passes_but_through_its_gate_and_every_packet_that_passed_is_counted()
         wait_until("drops", PATIENCE, || gate.drops() >= 50);
         assert_eq!(b.count(), 0);
 
-        gate.run(open(key, 60_000, None));
+        gate.run(open(key, 60_000));
         b.wait_for_more(100);
         // A renewal under traffic loses nothing and keeps the count.
         let before = gate.drops();
@@ -113,7 +113,10 @@ fn nothing_passes_but_through_its_gate_and_every_packet_that_passed_is_counted()
         b.wait_for_more(50);
         assert_eq!(gate.drops(), before);
 
-        gate.run(vec![Change::CloseGate { key }]);
+        gate.run(vec![Change::CloseGate {
+            key,
+            limited: false,
+        }]);
         let closed = gate.usage(key);
         let before = gate.drops();
         wait_until("drops after the close", PATIENCE, || {
@@ -135,7 +138,7 @@ fn the_kernel_shuts_the_gate_by_itself_and_the_count_outlives_it() {
     let sender = a.send_every(b.address(), Duration::from_millis(5));
     sender.wait_for_more(1);
     let opened = unix_ms();
-    gate.run(open(key, 1500, None));
+    gate.run(open(key, 1500));
     b.wait_for_more(50);
     // Nobody acts any more.
     let before = gate.drops();
@@ -149,23 +152,54 @@ fn the_kernel_shuts_the_gate_by_itself_and_the_count_outlives_it() {
 }
 
 #[test]
-fn a_quota_lets_no_octet_more_through() {
+fn flows_share_a_quota_and_no_octet_more_passes() {
     let mut gate = Gate::new();
     let (a, b, key) = ports(&gate, false);
-    let sender = a.send_every(b.address(), Duration::from_millis(2));
-    sender.wait_for_more(1);
-    gate.run(open(key, 60_000, Some(10_000)));
+    let back = FlowKey::new(key.destination, key.source).unwrap();
+    let quota = || Some("1 session;1".to_owned());
+    let set = |octets| Change::SetQuota {
+        name: "1 session;1".into(),
+        octets,
+    };
+    let mut changes = vec![set(10_000)];
+    for key in [key, back] {
+        changes.push(Change::AddUsage {
+            key,
+            label: "1.1.in.media session;1".into(),
+        });
+        changes.push(Change::OpenGate {
+            key,
+            timeout_ms: 60_000,
+            quota: quota(),
+        });
+    }
+    gate.run(changes);
+    let there = a.send_every(b.address(), Duration::from_millis(2));
+    let _back = b.send_every(a.address(), Duration::from_millis(3));
+    let spent = |gate: &mut Gate| {
+        let job = Job {
+            quotas: vec!["1 session;1".into()],
+            ..Job::default()
+        };
+        gate.table.run(&[job]).remove(0).unwrap().spent[0]
+    };
+    b.wait_for_more(1);
+    assert!(!spent(&mut gate));
+    wait_until("the quota to be spent", PATIENCE, || spent(&mut gate));
     let before = gate.drops();
-    wait_until("the quota to be spent", PATIENCE, || {
-        gate.drops() >= before + 100
-    });
-    let usage = gate.usage(key);
-    assert_eq!(usage.packets, b.count() as u64);
-    let size = usage.octets / usage.packets;
-    assert!(
-        usage.octets <= 10_000 && usage.octets > 10_000 - 2 * size,
-        "{usage:?}"
-    );
+    there.wait_for_more(50);
+    wait_until("drops", PATIENCE, || gate.drops() >= before + 50);
+    let (up, down) = (gate.usage(key), gate.usage(back));
+    assert_eq!(up.packets, b.count() as u64);
+    assert_eq!(down.packets, a.count() as u64);
+    assert!(up.packets > 0 && down.packets > 0);
+    assert_eq!(up.octets + down.octets, 10_000);
+
+    // More of it goes on where it stood; the packets that were refused have used some of it.
+    gate.run(vec![set(10_000_000)]);
+    b.wait_for_more(50);
+    a.wait_for_more(50);
+    assert!(!spent(&mut gate));
 }
 
 #[test]
@@ -173,7 +207,7 @@ fn a_table_that_stands_is_taken_over_with_gates_and_counts() {
     let mut gate = Gate::new();
     let (a, b, key) = ports(&gate, false);
     let back = FlowKey::new(key.destination, key.source).unwrap();
-    let mut changes = open(key, 60_000, None);
+    let mut changes = open(key, 60_000);
     changes.push(Change::AddUsage {
         key: back,
         label: "1.1.out.media session;1".into(),
@@ -182,12 +216,13 @@ fn a_table_that_stands_is_taken_over_with_gates_and_counts() {
     let sender = a.send_every(b.address(), Duration::from_millis(2));
     b.wait_for_more(20);
     drop(sender);
-    let (table, mut adopted) = gate
+    let (table, standing) = gate
         .net
         .router
         .within(|| Table::open(&settings(), true))
         .unwrap();
     gate.table = table;
+    let mut adopted = standing.flows;
     adopted.sort_by_key(|flow| flow.label.clone());
     assert_eq!(adopted.len(), 2);
     assert_eq!(adopted[0].key, key);
@@ -206,7 +241,7 @@ fn a_table_that_stands_is_taken_over_with_gates_and_counts() {
         .within(|| Table::open(&settings(), false))
         .unwrap();
     gate.table = table;
-    assert!(adopted.is_empty());
+    assert!(adopted.flows.is_empty());
     assert_eq!(gate.usage(key), Usage::default());
 }
 
@@ -224,7 +259,7 @@ fn one_refused_change_fails_its_own_job_alone() {
         .collect();
     // The same gate twice in one transaction is refused by the kernel.
     let twice = |key| {
-        let mut changes = open(key, 60_000, None);
+        let mut changes = open(key, 60_000);
         changes.push(Change::RemoveUsage {
             key: FlowKey::new(key.destination, key.source).unwrap(),
         });
@@ -244,7 +279,7 @@ fn one_refused_change_fails_its_own_job_alone() {
                 SocketAddr::from(([198, 51, 100, 1], 1000 + n)),
                 SocketAddr::from(([192, 0, 2, 2], 20_000)),
             );
-            job(open(key.unwrap(), 60_000, None))
+            job(open(key.unwrap(), 60_000))
         })
         .collect();
     let first = gate.table.run(&[job(twice(keys[0])), job(vec![huge])]);

@@ -8,8 +8,14 @@
 //!
 //! The kernel ends a session by itself when its time is over; what this core adds is knowing and telling.
 
+mod activity;
+mod adoption;
+mod answered;
+mod gates;
 mod request;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -18,12 +24,15 @@ use std::time::{Duration, Instant};
 use tollwire_diameter::rx::{AaRequest, SpecificAction};
 use tollwire_runtime::clock::Now;
 
-pub use session::{Direction, Flow, Place, Session, units};
+pub use session::{Direction, Flow, Place, Session, Volume, units};
 
 use crate::effect::{Answer, Code, Effect};
 use crate::event::Event;
 use crate::flow::{FlowKey, Usage};
-use crate::nftables::{Adopted, Change, Job};
+use crate::nftables::{Job, Reading};
+use activity::{note_activity, take_counts};
+use answered::Answered;
+use gates::{close_gates, closing, replace_component, set_gates};
 
 /// What the operator decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,19 +74,32 @@ enum Pending {
         token: u64,
         session: String,
         read: Vec<FlowKey>,
+        /// As it was, in case the kernel refuses.
+        previous: Option<Box<Session>>,
     },
     Terminate {
         token: u64,
         session: Box<Session>,
     },
     Poll {
-        sessions: Vec<(String, Vec<FlowKey>)>,
+        sessions: Vec<Polled>,
     },
     Close {
         session: String,
         read: Vec<FlowKey>,
     },
     Forget,
+}
+
+/// What of a session was asked for.
+#[derive(Debug)]
+struct Polled {
+    session: String,
+    /// What it said of its revision then.
+    revision: u64,
+    keys: Vec<FlowKey>,
+    /// Whether its quota was asked for.
+    limited: bool,
 }
 
 /// Counters for the metrics page.
@@ -107,6 +129,8 @@ pub struct Core {
     pending: HashMap<u64, Pending>,
     ticket: u64,
     counters: Counters,
+    answered: Answered,
+    revision: u64,
 }
 
 impl Core {
@@ -122,19 +146,22 @@ impl Core {
             pending: HashMap::new(),
             ticket: 0,
             counters: Counters::default(),
+            answered: Answered::default(),
+            revision: 0,
         }
     }
 
     /// The one door.
     pub fn handle(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) {
         match event {
-            Event::Adopted(flows) => self.adopt(now, flows),
+            Event::Adopted(standing) => self.adopt(now, standing, effects),
             Event::Authorise { token, request } => self.authorise(now, token, &request, effects),
             Event::Terminate { token, request } => {
                 self.terminate(token, &request.session_id, effects)
             }
             Event::Done { ticket, result } => self.done(now, ticket, result, effects),
             Event::Disowned(session) => self.forget(&session, effects),
+            Event::Unheard(session) => self.unheard(now, &session),
             Event::Tick => self.tick(now, effects),
         }
         if self.next_poll.is_none() && !self.polling && !self.sessions.is_empty() {
@@ -206,19 +233,15 @@ impl Core {
             .map_or(self.settings.default_timeout, |seconds| {
                 Duration::from_secs(seconds.min(LONGEST).into())
             });
-        let mut session = self.take(id).unwrap_or_else(|| new_session(id, now));
+        let previous = self.take(id);
+        let mut session = previous.clone().unwrap_or_else(|| new_session(id, now));
+        let reopened = session.spent || !session.has_open_media();
+        self.revision += 1;
+        session.revision = self.revision;
         session.origin_host.clone_from(&request.origin_host);
         session.origin_realm.clone_from(&request.origin_realm);
         session.ends_at = now.instant + timeout;
-        session.spent = timeout.is_zero();
-        session.active_at = now.instant;
-        session.loss_reported = false;
-        let granted = request
-            .sponsored_connectivity_data
-            .as_ref()
-            .and_then(|data| data.granted_service_unit.as_ref())
-            .and_then(|units| units.cc_total_octets);
-        session.quota = granted.or(session.quota);
+        let was_spent = std::mem::replace(&mut session.spent, timeout.is_zero());
         for action in &request.specific_actions {
             session.report_loss |= *action == SpecificAction::IndicationOfLossOfBearer;
             session.report_credit |= *action == SpecificAction::IndicationOfOutOfCredit;
@@ -227,22 +250,25 @@ impl Core {
         for component in components {
             replace_component(&mut session, component, &mut job);
         }
-        let left = session
-            .quota
-            .map(|quota| quota.saturating_sub(session.usage().octets));
-        let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-        for flow in &session.flows {
-            job.changes
-                .push(if flow.open && !session.spent && left != Some(0) {
-                    Change::OpenGate {
-                        key: flow.key,
-                        timeout_ms,
-                        quota: left,
-                    }
-                } else {
-                    Change::CloseGate { key: flow.key }
-                });
+        // A renewal of silent media leaves it silent: only media let pass anew have their time to begin.
+        let started = |flow: &Flow| {
+            let before = previous.iter().flat_map(|session| &session.flows);
+            flow.open
+                && !flow.place.rtcp
+                && !before
+                    .into_iter()
+                    .any(|old| old.open && old.key == flow.key)
+        };
+        if reopened || session.flows.iter().any(started) {
+            session.active_at = now.instant;
+            session.loss_reported = false;
         }
+        let granted = request
+            .sponsored_connectivity_data
+            .as_ref()
+            .and_then(|data| data.granted_service_unit.as_ref())
+            .and_then(|units| units.cc_total_octets);
+        set_gates(&mut session, granted, was_spent, timeout, &mut job);
         let mut read: Vec<FlowKey> = session.flows.iter().map(|flow| flow.key).collect();
         read.extend(&job.read);
         job.read.clone_from(&read);
@@ -251,6 +277,7 @@ impl Core {
             token,
             session: id.clone(),
             read,
+            previous: previous.map(Box::new),
         };
         self.start(job, pending, effects);
         Ok(())
@@ -258,6 +285,11 @@ impl Core {
 
     fn terminate(&mut self, token: u64, id: &str, effects: &mut Vec<Effect>) {
         let Some(session) = self.take(id) else {
+            // Asked again: the answer was lost.
+            if let Some(answer) = self.answered.find(id) {
+                effects.push(Effect::Answer { token, answer });
+                return;
+            }
             self.counters.refused += 1;
             let message = format!("no session {id}");
             let answer = Answer::Refused {
@@ -274,6 +306,14 @@ impl Core {
             session: Box::new(session),
         };
         self.start(job, pending, effects);
+    }
+
+    /// The client could not be told: once more after another such silence.
+    fn unheard(&mut self, now: Now, id: &str) {
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.active_at = now.instant;
+            session.loss_reported = false;
+        }
     }
 
     fn forget(&mut self, id: &str, effects: &mut Vec<Effect>) {
@@ -295,7 +335,7 @@ impl Core {
         &mut self,
         now: Now,
         ticket: u64,
-        result: io::Result<Vec<Usage>>,
+        result: io::Result<Reading>,
         effects: &mut Vec<Effect>,
     ) {
         match self.pending.remove(&ticket) {
@@ -304,9 +344,10 @@ impl Core {
                 token,
                 session,
                 read,
+                previous,
             }) => match result {
-                Ok(usages) => {
-                    self.read(now, &session, &read, &usages);
+                Ok(reading) => {
+                    self.read(now, &session, &read, &reading.counters);
                     if let Some(session) = self.sessions.get(&session) {
                         effects.push(Effect::Answer {
                             token,
@@ -321,9 +362,12 @@ impl Core {
                     }
                 }
                 Err(error) => {
-                    // Nothing half open is left: what the kernel took of it is closed again.
                     self.counters.refused += 1;
-                    self.forget(&session, effects);
+                    // Its transaction left no trace: the session is what it was.
+                    drop(self.take(&session));
+                    if let Some(previous) = previous {
+                        self.put(*previous);
+                    }
                     let message = format!("the kernel refused: {error}");
                     let answer = Answer::Refused {
                         code: Code::UnableToComply,
@@ -334,14 +378,22 @@ impl Core {
             },
             Some(Pending::Terminate { token, mut session }) => {
                 let answer = match result {
-                    Ok(usages) => {
-                        take_counts(&mut session, now, &usages);
-                        success(&session)
+                    Ok(reading) => {
+                        take_counts(&mut session, now, &reading.counters);
+                        let answer = success(&session);
+                        self.answered.keep(session.id, answer.clone());
+                        answer
                     }
-                    Err(error) => Answer::Refused {
-                        code: Code::UnableToComply,
-                        message: format!("the kernel refused: {error}"),
-                    },
+                    Err(error) => {
+                        // It can be asked again.
+                        if !self.sessions.contains_key(&session.id) {
+                            self.put(*session);
+                        }
+                        Answer::Refused {
+                            code: Code::UnableToComply,
+                            message: format!("the kernel refused: {error}"),
+                        }
+                    }
                 };
                 effects.push(Effect::Answer { token, answer });
             }
@@ -350,7 +402,8 @@ impl Core {
                 self.polled(now, &sessions, result.unwrap_or_default(), effects);
             }
             Some(Pending::Close { session, read }) => {
-                self.read(now, &session, &read, &result.unwrap_or_default());
+                let reading = result.unwrap_or_default();
+                self.read(now, &session, &read, &reading.counters);
                 self.report_spent(&session, effects);
             }
         }
@@ -365,29 +418,23 @@ impl Core {
         }
         if self.next_poll.is_some_and(|poll| poll <= now.instant) {
             self.next_poll = None;
-            let sessions: Vec<(String, Vec<FlowKey>)> = self
-                .sessions
-                .values()
-                .filter(|session| session.has_open_media())
-                .map(|session| {
-                    (
-                        session.id.clone(),
-                        session.flows.iter().map(|flow| flow.key).collect(),
-                    )
-                })
-                .collect();
+            let open = self.sessions.values().filter(|it| it.has_open_media());
+            let mut job = Job::default();
+            let mut sessions = Vec::new();
+            for session in open {
+                let keys: Vec<FlowKey> = session.flows.iter().map(|flow| flow.key).collect();
+                job.read.extend(&keys);
+                job.quotas.extend(session.quota_name());
+                sessions.push(Polled {
+                    session: session.id.clone(),
+                    revision: session.revision,
+                    keys,
+                    limited: session.volume.is_some(),
+                });
+            }
             if sessions.is_empty() {
                 return;
             }
-            let read = sessions
-                .iter()
-                .flat_map(|(_, keys)| keys)
-                .copied()
-                .collect();
-            let job = Job {
-                read,
-                ..Job::default()
-            };
             self.polling = true;
             self.start(job, Pending::Poll { sessions }, effects);
         }
@@ -417,12 +464,9 @@ impl Core {
         session.ends_at = now.instant + self.settings.retention;
         let read: Vec<FlowKey> = session.flows.iter().map(|flow| flow.key).collect();
         let job = Job {
-            changes: read
-                .iter()
-                .map(|key| Change::CloseGate { key: *key })
-                .collect(),
+            changes: close_gates(session),
             read: read.clone(),
-            afterwards: Vec::new(),
+            ..Job::default()
         };
         let pending = Pending::Close {
             session: session.id.clone(),
@@ -434,20 +478,21 @@ impl Core {
     fn polled(
         &mut self,
         now: Now,
-        sessions: &[(String, Vec<FlowKey>)],
-        usages: Vec<Usage>,
+        sessions: &[Polled],
+        reading: Reading,
         effects: &mut Vec<Effect>,
     ) {
-        let mut usages = usages.into_iter();
-        for (id, keys) in sessions {
-            let counts: Vec<Usage> = usages.by_ref().take(keys.len()).collect();
-            self.read(now, id, keys, &counts);
-            let Some(mut session) = self.take(id) else {
+        let mut counters = reading.counters.into_iter();
+        let mut quotas = reading.spent.into_iter();
+        for polled in sessions {
+            let counts: Vec<Usage> = counters.by_ref().take(polled.keys.len()).collect();
+            let spent = polled.limited && quotas.next().unwrap_or(false);
+            self.read(now, &polled.session, &polled.keys, &counts);
+            let Some(mut session) = self.take(&polled.session) else {
                 continue;
             };
-            let spent = session
-                .quota
-                .is_some_and(|quota| session.usage().octets >= quota);
+            // What was changed meanwhile may have a new quota.
+            let spent = spent && session.revision == polled.revision;
             let silent = !self.settings.silence.is_zero()
                 && now.instant.saturating_duration_since(session.active_at)
                     >= self.settings.silence;
@@ -472,53 +517,19 @@ impl Core {
         }
     }
 
-    /// Notes what counters say; `usages` is empty if they could not be read.
-    fn read(&mut self, now: Now, id: &str, keys: &[FlowKey], usages: &[Usage]) {
+    /// Notes what counters say; `counters` is empty if they could not be read.
+    fn read(&mut self, now: Now, id: &str, keys: &[FlowKey], counters: &[Usage]) {
         let Some(session) = self.sessions.get_mut(id) else {
             return;
         };
-        for (key, usage) in keys.iter().zip(usages) {
+        for (key, counter) in keys.iter().zip(counters) {
             if let Some(flow) = session.flows.iter_mut().find(|flow| flow.key == *key) {
-                flow.usage = *usage;
+                flow.usage = *counter;
             } else if let Some(past) = session.past.iter_mut().rev().find(|past| past.1 == *key) {
-                past.2 = *usage;
+                past.2 = *counter;
             }
         }
         note_activity(session, now);
-    }
-
-    fn adopt(&mut self, now: Now, flows: Vec<Adopted>) {
-        for adopted in flows {
-            let Some((place, id)) = adopted
-                .label
-                .split_once(' ')
-                .and_then(|(place, id)| Some((place.parse::<Place>().ok()?, id)))
-            else {
-                continue;
-            };
-            let mut session = self.take(id).unwrap_or_else(|| Session {
-                spent: true,
-                report_loss: true,
-                report_credit: true,
-                ..new_session(id, now)
-            });
-            if let Some(left) = adopted.open_ms {
-                session.spent = false;
-                session.ends_at = session
-                    .ends_at
-                    .max(now.instant + Duration::from_millis(left));
-            } else if session.spent {
-                session.ends_at = now.instant + self.settings.retention;
-            }
-            session.flows.push(Flow {
-                place,
-                key: adopted.key,
-                open: adopted.open_ms.is_some(),
-                usage: adopted.usage,
-            });
-            session.packets = session.media_packets();
-            self.put(session);
-        }
     }
 
     fn put(&mut self, session: Session) {
@@ -547,76 +558,17 @@ fn new_session(id: &str, now: Now) -> Session {
         flows: Vec::new(),
         past: Vec::new(),
         ends_at: now.instant,
-        quota: None,
+        volume: None,
+        revision: 0,
         report_loss: false,
         report_credit: false,
         packets: 0,
+        looked_unix_ms: now.unix_ms,
+        pace: (0, 0),
         active_at: now.instant,
         last_packet_unix_ms: None,
         loss_reported: false,
         spent: false,
-    }
-}
-
-/// Puts the component in the place of the one of its number. Flows that stay keep their counters; of those that go,
-/// the gate is closed and the count so far is kept.
-fn replace_component(session: &mut Session, component: request::Component, job: &mut Job) {
-    let (old, others): (Vec<Flow>, Vec<Flow>) = std::mem::take(&mut session.flows)
-        .into_iter()
-        .partition(|flow| flow.place.component == component.number);
-    session.flows = others;
-    for mut flow in component.flows {
-        if session.flows.iter().any(|other| other.key == flow.key) {
-            continue;
-        }
-        match old
-            .iter()
-            .find(|old| old.key == flow.key && old.place.direction == flow.place.direction)
-        {
-            Some(old) => flow.usage = old.usage,
-            None => job.changes.push(Change::AddUsage {
-                key: flow.key,
-                label: format!("{} {}", flow.place, session.id),
-            }),
-        }
-        session.flows.push(flow);
-    }
-    for flow in old {
-        if session.flows.iter().any(|kept| kept.key == flow.key) {
-            continue;
-        }
-        session.past.push((flow.place, flow.key, flow.usage));
-        // Its last count comes with this job.
-        job.read.push(flow.key);
-        job.changes.push(Change::CloseGate { key: flow.key });
-        job.afterwards.push(Change::RemoveUsage { key: flow.key });
-    }
-}
-
-/// Closes every gate, reads the counters, and takes them out of the table.
-fn closing(session: &Session) -> Job {
-    let keys = || session.flows.iter().map(|flow| flow.key);
-    Job {
-        changes: keys().map(|key| Change::CloseGate { key }).collect(),
-        read: keys().collect(),
-        afterwards: keys().map(|key| Change::RemoveUsage { key }).collect(),
-    }
-}
-
-fn take_counts(session: &mut Session, now: Now, usages: &[Usage]) {
-    for (flow, usage) in session.flows.iter_mut().zip(usages) {
-        flow.usage = *usage;
-    }
-    note_activity(session, now);
-}
-
-fn note_activity(session: &mut Session, now: Now) {
-    let packets = session.media_packets();
-    if packets > session.packets {
-        session.packets = packets;
-        session.active_at = now.instant;
-        session.last_packet_unix_ms = Some(now.unix_ms);
-        session.loss_reported = false;
     }
 }
 

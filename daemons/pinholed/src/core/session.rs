@@ -83,6 +83,25 @@ pub struct Flow {
     pub usage: Usage,
 }
 
+/// Octets that a session may pass, and how the kernel is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Volume {
+    /// Octets in all.
+    pub granted: u64,
+    /// What had passed before the quota in the kernel began to count.
+    pub before: u64,
+    /// Tells apart the quotas of one session.
+    pub generation: u32,
+}
+
+impl Volume {
+    /// Generation and Session-Id in the name of a quota.
+    pub fn parse(name: &str) -> Option<(u32, &str)> {
+        let (generation, id) = name.split_once(' ')?;
+        Some((generation.parse().ok()?, id))
+    }
+}
+
 /// One AF session.
 #[derive(Debug, Clone)]
 pub struct Session {
@@ -98,17 +117,23 @@ pub struct Session {
     pub past: Vec<(Place, FlowKey, Usage)>,
     /// When the kernel shuts every gate.
     pub ends_at: Instant,
-    /// Octets that may pass in all.
-    pub quota: Option<u64>,
+    /// Octets that may pass, if they are limited.
+    pub volume: Option<Volume>,
+    /// Grows with each change.
+    pub revision: u64,
     /// Whether the client wants to hear of a lost bearer.
     pub report_loss: bool,
     /// Whether the client wants to hear of spent credit.
     pub report_credit: bool,
     /// Packets seen on media flows at the last look.
     pub packets: u64,
+    /// When it was looked at last, milliseconds since 1970.
+    pub looked_unix_ms: i64,
+    /// Packets and milliseconds between the last look and the one before.
+    pub pace: (u64, i64),
     /// When that number last grew, or when media was last let pass.
     pub active_at: Instant,
-    /// When that number last grew, milliseconds since 1970.
+    /// When the last packet passed, milliseconds since 1970.
     pub last_packet_unix_ms: Option<i64>,
     /// Loss of bearer was reported; packets make it due again.
     pub loss_reported: bool,
@@ -120,6 +145,12 @@ impl Session {
     /// Whether media may pass at present.
     pub fn has_open_media(&self) -> bool {
         !self.spent && self.flows.iter().any(|flow| flow.open && !flow.place.rtcp)
+    }
+
+    /// The name of its quota in the kernel.
+    pub fn quota_name(&self) -> Option<String> {
+        let volume = self.volume?;
+        Some(format!("{} {}", volume.generation, self.id))
     }
 
     /// What passed in all.

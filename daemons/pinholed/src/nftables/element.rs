@@ -19,20 +19,21 @@ const ELEM_TIMEOUT: u16 = 4;
 const ELEM_EXPIRATION: u16 = 5;
 const ELEM_USERDATA: u16 = 6;
 const ELEM_EXPR: u16 = 7;
+const ELEM_OBJREF: u16 = 9;
 const ELEM_EXPRESSIONS: u16 = 11;
 const DATA_VALUE: u16 = 1;
 const EXPR_NAME: u16 = 1;
 const EXPR_DATA: u16 = 2;
 const COUNTER_BYTES: u16 = 1;
 const COUNTER_PACKETS: u16 = 2;
-const QUOTA_BYTES: u16 = 1;
 /// libnftnl's type of an element's comment, which `nft list` shows.
 const UDATA_COMMENT: u8 = 0;
 
-/// Which of the two sets of a family.
+/// Which of the three sets of a family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Set {
     Gate,
+    Volume,
     Usage,
 }
 
@@ -40,6 +41,8 @@ pub(super) fn set_name(set: Set, family: Family) -> &'static str {
     match (set, family) {
         (Set::Gate, Family::Ip4) => "gate4",
         (Set::Gate, Family::Ip6) => "gate6",
+        (Set::Volume, Family::Ip4) => "volume4",
+        (Set::Volume, Family::Ip6) => "volume6",
         (Set::Usage, Family::Ip4) => "usage4",
         (Set::Usage, Family::Ip6) => "usage6",
     }
@@ -68,19 +71,24 @@ fn one(kind: u16, flags: u16, table: &str, set: Set, key: FlowKey, element: Attr
     message(kind, flags, table, set_name(set, key.family()), elements)
 }
 
+/// The set of gates with or without a quota.
+pub(super) fn gates(limited: bool) -> Set {
+    if limited { Set::Volume } else { Set::Gate }
+}
+
 /// A gate that shuts by itself.
-pub(super) fn open_gate(table: &str, key: FlowKey, timeout_ms: u64, quota: Option<u64>) -> Message {
+pub(super) fn open_gate(
+    table: &str,
+    key: FlowKey,
+    timeout_ms: u64,
+    quota: Option<&str>,
+) -> Message {
     let mut gate = element(key).u64(ELEM_TIMEOUT, timeout_ms.max(1));
-    if let Some(octets) = quota {
-        let expression = Attributes::new()
-            .text(EXPR_NAME, "quota")
-            .nested(EXPR_DATA, Attributes::new().u64(QUOTA_BYTES, octets));
-        gate = gate.nested(
-            ELEM_EXPRESSIONS,
-            Attributes::new().nested(LIST_ELEM, expression),
-        );
+    if let Some(name) = quota {
+        gate = gate.text(ELEM_OBJREF, name);
     }
-    one(NEWSETELEM, CREATE | EXCLUSIVE, table, Set::Gate, key, gate)
+    let set = gates(quota.is_some());
+    one(NEWSETELEM, CREATE | EXCLUSIVE, table, set, key, gate)
 }
 
 /// A counter, labelled.
@@ -125,6 +133,8 @@ pub(super) fn get_all(table: &str, set: Set, family: Family) -> Message {
 pub(super) struct Found {
     pub(super) key: FlowKey,
     pub(super) usage: Usage,
+    /// The quota it refers to.
+    pub(super) quota: Option<String>,
     pub(super) expires_ms: Option<u64>,
     pub(super) label: Option<String>,
 }
@@ -151,14 +161,16 @@ fn one_found(element: &[u8]) -> Option<Found> {
         counter
             .and_then(|counter| find(find(counter, EXPR_DATA)?, kind))
             .and_then(number)
-            .unwrap_or(0)
     };
     Some(Found {
         key: FlowKey::from_octets(key)?,
         usage: Usage {
-            packets: value(COUNTER_PACKETS),
-            octets: value(COUNTER_BYTES),
+            packets: value(COUNTER_PACKETS).unwrap_or(0),
+            octets: value(COUNTER_BYTES).unwrap_or(0),
         },
+        quota: find(element, ELEM_OBJREF)
+            .and_then(|name| name.strip_suffix(&[0]))
+            .map(|name| String::from_utf8_lossy(name).into_owned()),
         expires_ms: find(element, ELEM_EXPIRATION).and_then(number),
         label: find(element, ELEM_USERDATA).and_then(label),
     })

@@ -1,38 +1,26 @@
 //! The table as a whole: made, adopted, changed, read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
+use std::time::{Duration, Instant};
 
 use super::attributes::Attributes;
 use super::element::{self, Set};
+use super::frame::{CHAIN, FAMILIES, NEWRULE, NEWTABLE, frame};
 use super::socket::{CREATE, Message, Refused, Socket};
-use super::{Change, Done, Job};
+use super::{Change, Done, Job, Reading, quota};
 use crate::flow::{Family, FlowKey, Usage};
 
-const NEWTABLE: u16 = 0;
 const DELTABLE: u16 = 2;
-const NEWCHAIN: u16 = 3;
-const NEWRULE: u16 = 6;
-const NEWSET: u16 = 9;
+const DELRULE: u16 = 8;
 const GETSET: u16 = 10;
 
-const NFT_SET_TIMEOUT: u32 = 0x10;
-/// nft's own numbers of the types in a key, six bits each; they make `nft list` print addresses.
-const TYPE_IPV4_ADDR: u32 = 7;
-const TYPE_IPV6_ADDR: u32 = 8;
-const TYPE_INET_SERVICE: u32 = 13;
-/// The first of the sixteen 32-bit registers.
-const REGISTER: u32 = 8;
-const REGISTER_VERDICT: u32 = 0;
-const NF_DROP: u32 = 0;
-const NF_ACCEPT: u32 = 1;
-const NF_INET_FORWARD: u32 = 2;
-const UDP: u8 = 17;
-const FAMILIES: [Family; 2] = [Family::Ip4, Family::Ip6];
 /// Keys in one request for counters.
 const READ_AT_ONCE: usize = 500;
 /// Changes in one transaction; a socket buffer holds them.
 const CHANGES_AT_ONCE: usize = 2000;
+/// How long unwanted quotas are gathered before the next attempt to remove them.
+const SWEEP: Duration = Duration::from_secs(2);
 
 /// What the table is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +46,28 @@ pub struct Adopted {
     pub usage: Usage,
     /// Milliseconds until the gate shuts; `None` if it is shut.
     pub open_ms: Option<u64>,
+    /// The quota it was opened with.
+    pub quota: Option<String>,
+}
+
+/// A quota found in the table at start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StandingQuota {
+    /// Its name.
+    pub name: String,
+    /// Its size.
+    pub octets: u64,
+    /// What it has counted, what it refused included.
+    pub consumed: u64,
+}
+
+/// What was in a table that stood at start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Flows with a counter.
+    pub flows: Vec<Adopted>,
+    /// Quotas.
+    pub quotas: Vec<StandingQuota>,
 }
 
 /// Our table, open for changes.
@@ -67,6 +77,10 @@ pub struct Table {
     name: String,
     /// Whether the kernel knows DESTROYSETELEM.
     tolerant: bool,
+    /// Quotas to remove.
+    unwanted: Vec<String>,
+    /// When that was tried last.
+    swept: Instant,
 }
 
 impl Table {
@@ -74,49 +88,78 @@ impl Table {
     ///
     /// # Errors
     /// `PermissionDenied` without CAP_NET_ADMIN; else the kernel's.
-    pub fn open(settings: &TableSettings, adopt: bool) -> io::Result<(Self, Vec<Adopted>)> {
+    pub fn open(settings: &TableSettings, adopt: bool) -> io::Result<(Self, Standing)> {
         let mut table = Self {
             socket: Socket::open()?,
             name: settings.name.clone(),
             tolerant: false,
+            unwanted: Vec::new(),
+            swept: Instant::now(),
         };
-        let mut adopted = Vec::new();
         if adopt && table.stands() {
-            adopted = table.flows()?;
+            let standing = table.standing()?;
+            table.renew_frame(settings)?;
+            table.tolerant = table.probe();
+            return Ok((table, standing));
         }
-        // The frame is made again in the same transaction as the elements go back in, so that changed settings take effect
-        // and no packet sees a table without its gates.
+        let name = || Attributes::new().text(1, &settings.name);
         let mut messages = vec![
             Message {
                 kind: NEWTABLE,
                 flags: CREATE,
-                attributes: Attributes::new().text(1, &table.name),
+                attributes: name(),
             },
             Message {
                 kind: DELTABLE,
                 flags: 0,
-                attributes: Attributes::new().text(1, &table.name),
+                attributes: name(),
             },
         ];
         messages.extend(frame(settings));
-        for flow in &adopted {
-            if let Some(left) = flow.open_ms {
-                messages.push(element::open_gate(&table.name, flow.key, left, None));
-            }
-        }
-        if adopt && !adopted.is_empty() {
-            // Counters would start again at zero: the table stays as it is, and its frame with it.
-            table.tolerant = table.probe();
-            return Ok((table, adopted));
-        }
         one_error(table.socket.batch(&messages)?)?;
         table.tolerant = table.probe();
-        Ok((table, adopted))
+        Ok((table, Standing::default()))
+    }
+
+    /// Makes the rules of a table that stands anew, as the settings have them now; its elements stay.
+    fn renew_frame(&mut self, settings: &TableSettings) -> io::Result<()> {
+        let chain = Attributes::new().text(1, &self.name).text(2, CHAIN);
+        let mut messages = frame(settings);
+        let rules = messages
+            .iter()
+            .position(|message| message.kind == NEWRULE)
+            .unwrap_or(messages.len());
+        let clear = Message {
+            kind: DELRULE,
+            flags: 0,
+            attributes: chain,
+        };
+        messages.insert(rules, clear);
+        let Some((_, error)) = self.socket.batch(&messages)?.into_iter().next() else {
+            return Ok(());
+        };
+        tracing::warn!(
+            %error,
+            "the table that stands keeps its priority, ports and sizes; on_start = \"flush\" would make it anew"
+        );
+        Ok(())
     }
 
     /// Carries jobs out: the changes of all of them in one transaction, then their counters in one read. If the kernel
     /// refuses a change, the jobs are tried one by one, and only those at fault fail.
     pub fn run(&mut self, jobs: &[Job]) -> Vec<Done> {
+        let mut outcomes = Vec::with_capacity(jobs.len());
+        let mut rest = jobs;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(independent(rest));
+            outcomes.extend(self.run_together(now));
+            rest = later;
+        }
+        self.sweep();
+        outcomes
+    }
+
+    fn run_together(&mut self, jobs: &[Job]) -> Vec<Done> {
         let all: Vec<&Change> = jobs.iter().flat_map(|job| &job.changes).collect();
         let done: Vec<io::Result<()>> = match self.apply(&all) {
             Ok(()) => jobs.iter().map(|_| Ok(())).collect(),
@@ -131,24 +174,73 @@ impl Table {
             .flat_map(|job| job.read.iter().copied())
             .collect();
         let counters = self.read(&keys);
-        let afterwards: Vec<&Change> = jobs.iter().flat_map(|job| &job.afterwards).collect();
-        if let Err(error) = self.apply(&afterwards) {
-            tracing::warn!(%error, "old counters could not be taken out of the table");
-        }
-        jobs.iter()
+        let readings: Vec<Done> = jobs
+            .iter()
             .zip(done)
             .map(|(job, done)| {
                 done?;
                 let counters = counters
                     .as_ref()
                     .map_err(|error| io::Error::from(error.kind()))?;
-                Ok(job
-                    .read
-                    .iter()
-                    .map(|key| counters.get(key).copied().unwrap_or_default())
-                    .collect())
+                Ok(Reading {
+                    counters: job
+                        .read
+                        .iter()
+                        .map(|key| counters.get(key).copied().unwrap_or_default())
+                        .collect(),
+                    spent: job.quotas.iter().map(|name| self.spent(name)).collect(),
+                })
             })
-            .collect()
+            .collect();
+        // What could not be read is not removed either: it can be asked for again.
+        let afterwards: Vec<&Change> = jobs
+            .iter()
+            .zip(&readings)
+            .filter(|(_, reading)| reading.is_ok())
+            .flat_map(|(job, _)| &job.afterwards)
+            .collect();
+        if let Err(error) = self.apply(&afterwards) {
+            tracing::warn!(%error, "old counters could not be taken out of the table");
+        }
+        self.unwanted
+            .extend(afterwards.iter().filter_map(|change| match change {
+                Change::RemoveQuota { name } => Some(name.clone()),
+                _ => None,
+            }));
+        readings
+    }
+
+    /// Whether nothing of a quota is left. What it counts includes what it refused: so it is spent, too, when a packet
+    /// larger than the rest has come.
+    fn spent(&mut self, name: &str) -> bool {
+        let mut spent = false;
+        let request = quota::get(&self.name, name);
+        let read = self.socket.read(&request, |answer| {
+            spent |= quota::found(answer).is_some_and(|quota| quota.consumed >= quota.octets);
+        });
+        read.is_ok() && spent
+    }
+
+    /// Removes unwanted quotas. A gate that ended by itself refers to its quota until the kernel collects it.
+    fn sweep(&mut self) {
+        if self.unwanted.is_empty() || self.swept.elapsed() < SWEEP {
+            return;
+        }
+        self.swept = Instant::now();
+        let names = std::mem::take(&mut self.unwanted);
+        for name in names {
+            let removal = quota::remove(&self.name, &name);
+            match self.socket.batch(&[removal]) {
+                Ok(refused)
+                    if refused
+                        .iter()
+                        .any(|(_, error)| error.raw_os_error() == Some(libc::EBUSY)) =>
+                {
+                    self.unwanted.push(name);
+                }
+                _ => {}
+            }
+        }
     }
 
     fn apply(&mut self, changes: &[&Change]) -> io::Result<()> {
@@ -189,10 +281,20 @@ impl Table {
                 timeout_ms,
                 quota,
             } => vec![
-                element::remove(table, Set::Gate, *key, tolerant),
-                element::open_gate(table, *key, *timeout_ms, *quota),
+                element::remove(table, element::gates(quota.is_some()), *key, tolerant),
+                element::open_gate(table, *key, *timeout_ms, quota.as_deref()),
             ],
-            Change::CloseGate { key } => vec![element::remove(table, Set::Gate, *key, tolerant)],
+            Change::CloseGate { key, limited } => {
+                vec![element::remove(
+                    table,
+                    element::gates(*limited),
+                    *key,
+                    tolerant,
+                )]
+            }
+            Change::SetQuota { name, octets } => vec![quota::set(table, name, *octets)],
+            // Not in a transaction with anything else: see `sweep`.
+            Change::RemoveQuota { .. } => Vec::new(),
             Change::AddUsage { key, label } => vec![element::add_usage(table, *key, label)],
             Change::RemoveUsage { key } => vec![element::remove(table, Set::Usage, *key, tolerant)],
         }
@@ -251,29 +353,47 @@ impl Table {
         self.socket.read(&request, |_| {}).is_ok()
     }
 
-    fn flows(&mut self) -> io::Result<Vec<Adopted>> {
-        let mut flows = Vec::new();
+    fn standing(&mut self) -> io::Result<Standing> {
+        let mut standing = Standing::default();
         for family in FAMILIES {
             let mut open = HashMap::new();
-            let gates = element::get_all(&self.name, Set::Gate, family);
-            self.socket.read(&gates, |answer| {
-                open.extend(
-                    element::found(answer)
-                        .into_iter()
-                        .map(|found| (found.key, found.expires_ms)),
-                );
-            })?;
+            for set in [Set::Gate, Set::Volume] {
+                let gates = element::get_all(&self.name, set, family);
+                self.socket.read(&gates, |answer| {
+                    open.extend(
+                        element::found(answer)
+                            .into_iter()
+                            .map(|found| (found.key, (found.expires_ms, found.quota))),
+                    );
+                })?;
+            }
             let usage = element::get_all(&self.name, Set::Usage, family);
             self.socket.read(&usage, |answer| {
-                flows.extend(element::found(answer).into_iter().map(|found| Adopted {
-                    open_ms: open.get(&found.key).copied().flatten(),
-                    key: found.key,
-                    label: found.label.unwrap_or_default(),
-                    usage: found.usage,
-                }));
+                standing
+                    .flows
+                    .extend(element::found(answer).into_iter().map(|found| {
+                        let (open_ms, quota) = open.get(&found.key).cloned().unwrap_or_default();
+                        Adopted {
+                            open_ms,
+                            quota,
+                            key: found.key,
+                            label: found.label.unwrap_or_default(),
+                            usage: found.usage,
+                        }
+                    }));
             })?;
         }
-        Ok(flows)
+        let quotas = quota::get_all(&self.name);
+        self.socket.read(&quotas, |answer| {
+            standing
+                .quotas
+                .extend(quota::found(answer).map(|found| StandingQuota {
+                    name: found.name,
+                    octets: found.octets,
+                    consumed: found.consumed,
+                }));
+        })?;
+        Ok(standing)
     }
 
     /// Tries the removal of an element that is not there.
@@ -287,152 +407,26 @@ impl Table {
     }
 }
 
+/// How many of the first jobs can go together: a flow whose counter one of them takes away at its end begins anew with
+/// the next.
+fn independent(jobs: &[Job]) -> usize {
+    let mut leaving: HashSet<FlowKey> = HashSet::new();
+    for (place, job) in jobs.iter().enumerate() {
+        let arrives = |change: &Change| matches!(change, Change::AddUsage { key, .. } if leaving.contains(key));
+        if !leaving.is_empty() && job.changes.iter().any(arrives) {
+            return place;
+        }
+        leaving.extend(job.afterwards.iter().filter_map(|change| match change {
+            Change::RemoveUsage { key } => Some(*key),
+            _ => None,
+        }));
+    }
+    jobs.len()
+}
+
 fn one_error(refused: Refused) -> io::Result<()> {
     refused
         .into_iter()
         .next()
         .map_or(Ok(()), |(_, error)| Err(error))
-}
-
-/// Table, sets, chain and rules.
-fn frame(settings: &TableSettings) -> Vec<Message> {
-    let name = settings.name.as_str();
-    let create = |kind, attributes| Message {
-        kind,
-        flags: CREATE,
-        attributes,
-    };
-    let mut messages = vec![create(NEWTABLE, Attributes::new().text(1, name))];
-    for family in FAMILIES {
-        for set in [Set::Gate, Set::Usage] {
-            messages.push(create(NEWSET, new_set(settings, set, family)));
-        }
-    }
-    let hook = Attributes::new()
-        .u32(1, NF_INET_FORWARD)
-        .bytes(2, &settings.priority.to_be_bytes());
-    let chain = Attributes::new()
-        .text(1, name)
-        .text(3, "forward")
-        .nested(4, hook)
-        .u32(5, NF_ACCEPT)
-        .text(7, "filter");
-    messages.push(create(NEWCHAIN, chain));
-    let rule = |expressions: Attributes| {
-        // NLM_F_APPEND.
-        let attributes = Attributes::new()
-            .text(1, name)
-            .text(2, "forward")
-            .nested(4, expressions);
-        Message {
-            kind: NEWRULE,
-            flags: CREATE | 0x800,
-            attributes,
-        }
-    };
-    for family in FAMILIES {
-        let key = load_key(guarded(settings, Some(family)), family);
-        let passed = lookup(lookup(key, Set::Gate, family), Set::Usage, family);
-        messages.push(rule(verdict(passed, NF_ACCEPT)));
-    }
-    let dropped = expression(guarded(settings, None), "counter", Attributes::new());
-    messages.push(rule(verdict(dropped, NF_DROP)));
-    messages
-}
-
-fn new_set(settings: &TableSettings, set: Set, family: Family) -> Attributes {
-    let (address, length) = match family {
-        Family::Ip4 => (TYPE_IPV4_ADDR, 16),
-        Family::Ip6 => (TYPE_IPV6_ADDR, 40),
-    };
-    let kind = (((address << 6 | TYPE_INET_SERVICE) << 6) | address) << 6 | TYPE_INET_SERVICE;
-    let attributes = Attributes::new()
-        .text(1, &settings.name)
-        .text(2, element::set_name(set, family))
-        .u32(4, kind)
-        .u32(5, length)
-        .nested(9, Attributes::new().u32(1, settings.size))
-        // NFTA_SET_ID must be there; nothing refers to it.
-        .u32(10, 1);
-    match set {
-        Set::Gate => attributes.u32(3, NFT_SET_TIMEOUT),
-        Set::Usage => {
-            let counter = Attributes::new()
-                .text(1, "counter")
-                .nested(2, Attributes::new());
-            attributes.u32(3, 0).nested(17, counter)
-        }
-    }
-}
-
-fn expression(list: Attributes, name: &str, data: Attributes) -> Attributes {
-    list.nested(1, Attributes::new().text(1, name).nested(2, data))
-}
-
-/// `meta KEY` into the first register.
-fn meta(list: Attributes, key: u32) -> Attributes {
-    expression(list, "meta", Attributes::new().u32(1, REGISTER).u32(2, key))
-}
-
-/// Compares the first register; 0 is equal, 3 at most, 5 at least.
-fn compare(list: Attributes, operator: u32, value: &[u8]) -> Attributes {
-    let data = Attributes::new()
-        .u32(1, REGISTER)
-        .u32(2, operator)
-        .nested(3, Attributes::new().bytes(1, value));
-    expression(list, "cmp", data)
-}
-
-/// Octets of the packet into a register; base 1 is the network header, 2 the transport header.
-fn payload(list: Attributes, register: u32, base: u32, offset: u32, length: u32) -> Attributes {
-    let data = Attributes::new()
-        .u32(1, register)
-        .u32(2, base)
-        .u32(3, offset)
-        .u32(4, length);
-    expression(list, "payload", data)
-}
-
-/// UDP to a guarded port.
-fn guarded(settings: &TableSettings, family: Option<Family>) -> Attributes {
-    let mut list = Attributes::new();
-    if let Some(family) = family {
-        // NFT_META_NFPROTO: 2 is IPv4, 10 is IPv6.
-        let protocol = if family == Family::Ip4 { 2 } else { 10 };
-        list = compare(meta(list, 15), 0, &[protocol]);
-    }
-    list = compare(meta(list, 16), 0, &[UDP]);
-    let (first, last) = settings.ports;
-    list = payload(list, REGISTER, 2, 2, 2);
-    list = compare(list, 5, &first.to_be_bytes());
-    compare(list, 3, &last.to_be_bytes())
-}
-
-/// The set's key into the registers from the first on.
-fn load_key(list: Attributes, family: Family) -> Attributes {
-    // Offsets of the addresses in the headers, and registers of four octets that each takes.
-    let (source, destination, length) = match family {
-        Family::Ip4 => (12, 16, 4),
-        Family::Ip6 => (8, 24, 16),
-    };
-    let words = length / 4;
-    let list = payload(list, REGISTER, 1, source, length);
-    let list = payload(list, REGISTER + words, 2, 0, 2);
-    let list = payload(list, REGISTER + words + 1, 1, destination, length);
-    payload(list, REGISTER + 2 * words + 1, 2, 2, 2)
-}
-
-fn lookup(list: Attributes, set: Set, family: Family) -> Attributes {
-    let data = Attributes::new()
-        .text(1, element::set_name(set, family))
-        .u32(2, REGISTER);
-    expression(list, "lookup", data)
-}
-
-fn verdict(list: Attributes, code: u32) -> Attributes {
-    let data = Attributes::new().u32(1, REGISTER_VERDICT).nested(
-        2,
-        Attributes::new().nested(2, Attributes::new().u32(1, code)),
-    );
-    expression(list, "immediate", data)
 }
