@@ -170,6 +170,11 @@ impl<S: Services> Core<S> {
         (self.held.len(), self.contexts.len(), self.clients.len())
     }
 
+    /// Client and server transactions at present.
+    pub fn transactions(&self) -> (usize, usize) {
+        self.layer.load()
+    }
+
     /// Registrar, location and authentication.
     pub fn services_mut(&mut self) -> &mut S {
         &mut self.services

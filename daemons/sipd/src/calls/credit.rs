@@ -135,6 +135,8 @@ pub struct Credit {
     until: u32,
     final_unit: bool,
     uncontrolled: bool,
+    /// The call is over: nothing new is asked for.
+    ending: bool,
     reauthorise: bool,
     octet_quota: Option<u64>,
     validity: Option<Instant>,
@@ -158,6 +160,7 @@ impl Credit {
             until: 0,
             final_unit: false,
             uncontrolled: false,
+            ending: false,
             reauthorise: false,
             octet_quota: None,
             validity: None,
@@ -223,7 +226,7 @@ impl Credit {
     pub fn next_deadline(&self, update_at_percent: u32) -> Option<Instant> {
         match &self.outstanding {
             Some(_) => self.retry_at,
-            None if self.session == Session::Open && self.termination.is_none() => {
+            None if self.session == Session::Open && !self.ending => {
                 earliest(self.update_due(update_at_percent), self.validity)
             }
             None => None,
@@ -246,7 +249,7 @@ impl Credit {
 
     /// The charging system wants to be asked now.
     pub fn reauthorise(&mut self, now: Instant) -> Option<CreditOrder> {
-        if self.session != Session::Open || self.termination.is_some() {
+        if self.session != Session::Open || self.ending {
             return None;
         }
         if self.outstanding.is_some() {
@@ -254,6 +257,11 @@ impl Credit {
             return None;
         }
         Some(self.update(now))
+    }
+
+    /// The call is over, the last report is not due yet: no more is asked for.
+    pub fn stop(&mut self) {
+        self.ending = true;
     }
 
     /// The call is over. Returns the CCR-Terminate, or `None` when it waits
@@ -268,6 +276,7 @@ impl Credit {
         if self.session == Session::Closed || self.termination.is_some() {
             return None;
         }
+        self.ending = true;
         let used_total = self.used_seconds(ended_at.min(now));
         self.termination = Some(CreditOrder {
             kind: CreditOrderKind::Terminate,
@@ -337,7 +346,7 @@ impl Credit {
                     .saturating_add(order.octets_to_caller);
                 if success {
                     self.grant(now, answer, default_grant_seconds);
-                    if self.reauthorise && self.termination.is_none() {
+                    if self.reauthorise && !self.ending {
                         self.reauthorise = false;
                         let order = self.update(now);
                         return (CreditStep::Granted, Some(order));
@@ -390,7 +399,7 @@ impl Credit {
         if kind == CreditOrderKind::Update
             && self.failure_handling == FailureHandling::Continue
             && !self.final_unit
-            && self.termination.is_none()
+            && !self.ending
         {
             self.uncontrolled = true;
             return (CreditStep::Uncontrolled, None);
@@ -442,6 +451,7 @@ impl Credit {
             until: snapshot.until,
             final_unit: snapshot.final_unit,
             uncontrolled: snapshot.uncontrolled,
+            ending: false,
             reauthorise: false,
             octet_quota: snapshot.octet_quota,
             validity: None,

@@ -55,6 +55,7 @@ impl Call {
         effects: &mut Vec<CallEffect>,
     ) {
         self.phase = Phase::Ending;
+        self.credit.stop();
         let close = self.media.close();
         let waits = close.is_some();
         if let Some(order) = close {

@@ -130,6 +130,7 @@ impl Call {
             ),
             None => (EndCause::NetworkFailure, now),
         };
+        call.credit.stop();
         if call.credit.has_termination() {
             // It was decided before: only the repetition is left.
             call.phase = Phase::Ending;

@@ -53,6 +53,9 @@ pub struct Context {
     pub breadth: u32,
     /// A final response was sent on, or is with the supervision.
     pub answered: bool,
+    /// A 2xx waits for the supervision: nothing else may answer, and the
+    /// request is still needed should the 2xx never be sent on.
+    pub holding: bool,
     /// No new copies: CANCEL or a 6xx came.
     pub cancelled: bool,
 }

@@ -255,6 +255,7 @@ pub(crate) fn context(
         supervision,
         breadth,
         answered: false,
+        holding: false,
         cancelled: false,
     }
 }

@@ -108,7 +108,7 @@ impl<S: Services> Core<S> {
         let Some(context) = self.contexts.get(&server) else {
             return;
         };
-        if !context.is_done() {
+        if !context.is_done() || context.holding {
             return;
         }
         if context.answered {
@@ -128,7 +128,7 @@ impl<S: Services> Core<S> {
         let Some(context) = self.contexts.get_mut(&server) else {
             return;
         };
-        if !context.is_done() {
+        if !context.is_done() || context.holding {
             return;
         }
         if context.answered {
@@ -176,6 +176,7 @@ impl<S: Services> Core<S> {
             supervision = context.supervision;
             context.cancelled = true;
             context.remaining.clear();
+            context.holding = !context.answered && matches!(supervision, Supervision::Setup(_));
             if let Some(branch) = context
                 .branches
                 .iter_mut()
@@ -189,7 +190,9 @@ impl<S: Services> Core<S> {
             }
         }
         self.pass_success(now, client, server, supervision, flow, message, effects);
-        if let Some(context) = self.contexts.get_mut(&server) {
+        if let Some(context) = self.contexts.get_mut(&server)
+            && !context.holding
+        {
             context.answered = true;
             if context.is_done() {
                 self.contexts.remove(&server);

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use tollwire_runtime::clock::Now;
 use tollwire_sip::Message;
+use tollwire_sip::transaction::{ClientTransactionId, Flow, ServerTransactionId};
 
 use super::{CallEntry, HeldItem, Parties};
 use crate::calls::{CallEffect, CallEvent, CallNumber, CallRecord, EndCause, Held, Side};
@@ -96,6 +97,9 @@ impl<S: Services> Core<S> {
                 if let Some(entry) = self.calls.remove(number)
                     && let Some(invite) = entry.invite
                 {
+                    if let Some(context) = self.contexts.get_mut(&invite) {
+                        context.holding = false;
+                    }
                     self.drop_answered(invite);
                 }
             }
@@ -121,6 +125,7 @@ impl<S: Services> Core<S> {
             return;
         };
         context.answered = true;
+        context.holding = false;
         context.remaining.clear();
         let response = own_response(&self.policy, &context.request, status, reason, retry_after);
         self.respond(now, invite, response);
@@ -128,7 +133,7 @@ impl<S: Services> Core<S> {
     }
 
     /// Forgets a context that nothing more will come of.
-    fn drop_answered(&mut self, invite: tollwire_sip::transaction::ServerTransactionId) {
+    fn drop_answered(&mut self, invite: ServerTransactionId) {
         let over = self
             .contexts
             .get(&invite)
@@ -150,7 +155,13 @@ impl<S: Services> Core<S> {
                 {
                     self.counters.answered += 1;
                 }
+                let is_final = message.status().is_some_and(|status| status >= 200);
                 self.send_up(now, server, message);
+                if is_final && let Some(context) = self.contexts.get_mut(&server) {
+                    context.answered = true;
+                    context.holding = false;
+                    self.drop_answered(server);
+                }
             }
             Some(HeldItem::Request { server }) => {
                 let known = self.contexts.get(&server).and_then(|context| {
@@ -206,10 +217,22 @@ impl<S: Services> Core<S> {
         else {
             return;
         };
-        let Some((mut dialog, known)) = self.dialog_of(number, &message) else {
+        let Some((dialog, known)) = self.dialog_of(number, &message) else {
             return;
         };
-        let flow = flow.or(known);
+        self.end_unwanted(now, client, dialog, flow.or(known), ends, effects);
+    }
+
+    /// ACKs a 2xx of no use, and at the first time ends its dialog.
+    fn end_unwanted(
+        &mut self,
+        now: Now,
+        client: Option<ClientTransactionId>,
+        mut dialog: Dialog,
+        flow: Option<Flow>,
+        ends: bool,
+        effects: &mut Vec<Effect>,
+    ) {
         self.send_own(now, dialog.ack(), flow, effects);
         let dismissed_before = client.is_some_and(|client| self.mark_dismissed(client));
         if ends && !dismissed_before {
@@ -218,12 +241,27 @@ impl<S: Services> Core<S> {
         }
     }
 
-    /// The dialog that a 2xx makes or made.
-    fn dialog_of(
-        &self,
-        number: CallNumber,
+    /// A 2xx came for a call that is over: without ACK and BYE the callee would wait for the caller.
+    pub(crate) fn dismiss_late(
+        &mut self,
+        now: Now,
+        client: ClientTransactionId,
+        flow: Option<Flow>,
         message: &Message,
-    ) -> Option<(Dialog, Option<tollwire_sip::transaction::Flow>)> {
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Some(dialog) = self.dialog_from(message) {
+            self.end_unwanted(now, Some(client), dialog, flow, true, effects);
+        }
+    }
+
+    /// What the 2xx alone says of its dialog: enough to reach the callee.
+    fn dialog_from(&self, message: &Message) -> Option<Dialog> {
+        Dialog::from_answer(message, message, |value| self.own_route(value).is_some())
+    }
+
+    /// The dialog that a 2xx makes or made.
+    fn dialog_of(&self, number: CallNumber, message: &Message) -> Option<(Dialog, Option<Flow>)> {
         let tag = message.to().ok()?.tag()?;
         let entry = self.calls.get(number)?;
         let candidate = entry
@@ -239,6 +277,7 @@ impl<S: Services> Core<S> {
             .flatten()
             .find(|(dialog, _)| *dialog.callee.tag == *tag)
             .map(|(dialog, flow)| (dialog.clone(), flow))
+            .or_else(|| Some((self.dialog_from(message)?, None)))
     }
 
     fn choose(&mut self, number: CallNumber, tag: &str) {

@@ -156,6 +156,9 @@ impl<S: Services> Core<S> {
             Supervision::Dialog(number, side) => {
                 self.dialog_response(now, server, number, side, message, effects);
             }
+            Supervision::Setup(number) if self.calls.get(number).is_none() => {
+                self.dismiss_late(now, client, flow, &message, effects);
+            }
             Supervision::Setup(number) => {
                 self.note_candidate(number, server, flow, &message);
                 let tag = callee_tag(&message);
