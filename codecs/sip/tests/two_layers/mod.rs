@@ -130,6 +130,8 @@ pub struct World {
     arrived: HashMap<(Party, String), u64>,
     /// Final answers that nobody acknowledged.
     unacknowledged: u32,
+    /// Refusals of INVITEs that came when their transaction was over.
+    late_refusals: u64,
     /// Responses that users gave to the layers.
     given: HashMap<(Party, String), u64>,
 }
@@ -140,6 +142,10 @@ fn kind(message: &Message) -> String {
         Some(status) => format!("{status} {}", message.method().as_str()),
         None => message.method().as_str().to_owned(),
     }
+}
+
+fn is_refusal(kind: &str) -> bool {
+    kind.ends_with(" INVITE") && *kind >= *"300"
 }
 
 impl World {
@@ -163,6 +169,7 @@ impl World {
             arrived: HashMap::new(),
             given: HashMap::new(),
             unacknowledged: 0,
+            late_refusals: 0,
         };
         for number in 0..1 + world.chance.below(6) as usize {
             let answer = [Some(200), Some(486), None][world.chance.below(3) as usize];
@@ -379,11 +386,14 @@ impl World {
                 assert!(!self.servers[&(party, id)]);
                 self.unacknowledged += 1;
             }
-            Output::StrayResponse { .. } => {
+            Output::StrayResponse { message, .. } => {
                 assert!(
                     self.network.transport == Transport::Udp,
                     "a stream repeats nothing"
                 );
+                if is_refusal(&kind(&message)) {
+                    self.late_refusals += 1;
+                }
             }
             Output::TransportFailed { .. } => panic!("nobody said so"),
         }
@@ -502,7 +512,7 @@ impl World {
             .sum()
     }
 
-    pub fn check(&self) {
+    pub fn check(&mut self) {
         for party in [Caller, Callee] {
             assert_eq!(self.layers[&party].load(), (0, 0));
         }
@@ -530,6 +540,30 @@ impl World {
             assert_eq!(self.unacknowledged, 0);
         }
         self.check_sends();
+        self.check_that_nothing_is_remembered();
+    }
+
+    /// What comes now belongs to no transaction.
+    fn check_that_nothing_is_remembered(&mut self) {
+        for number in 0..self.calls.len() {
+            let branch = format!("invite{number}");
+            let invite = self.request(Caller, number, Method::Invite, &branch);
+            let ringing = Message::response_to(&invite, 180, "").build();
+            for (party, message) in [(Callee, invite), (Caller, ringing)] {
+                let flow = self.flow(party);
+                self.layer(party, |layer, now, out| {
+                    layer.receive(now, flow, message, out);
+                });
+            }
+            let outputs: Vec<Output> = self.work.drain(..).map(|(_, output)| output).collect();
+            assert!(
+                matches!(
+                    outputs.as_slice(),
+                    [Output::Request { .. }, Output::StrayResponse { .. }]
+                ),
+                "{outputs:?}"
+            );
+        }
     }
 
     /// What is sent is bounded by the timers and by what arrived: nothing answers more than once.
@@ -537,7 +571,6 @@ impl World {
         let reliable = self.network.transport.is_reliable();
         let calls = self.calls.len() as u64;
         let is_invite_response = |kind: &str| kind.ends_with(" INVITE");
-        let is_refusal = |kind: &str| is_invite_response(kind) && *kind >= *"300";
         for party in [Caller, Callee] {
             let sent = |kind: &str| Self::count(&self.sent, party, |other| other == kind);
             // Timer A: after 0.5, 1.5, 3.5, 7.5, 15.5 and 31.5 s. Timer E: after 0.5, 1.5, 3.5 s, then every 4 s.
@@ -545,8 +578,14 @@ impl World {
             assert!(sent("INVITE") <= calls * invites);
             assert!(sent("CANCEL") <= calls * others);
             assert!(sent("BYE") <= calls * others);
+            // Each refusal is acknowledged as often as it comes.
             let refusals = Self::count(&self.arrived, party, is_refusal);
-            assert!(sent("ACK") <= refusals);
+            let late = if party == Caller {
+                self.late_refusals
+            } else {
+                0
+            };
+            assert_eq!(sent("ACK") + late, refusals);
 
             let answers = Self::count(&self.sent, party, |kind| is_invite_response(kind));
             let given = Self::count(&self.given, party, |kind| is_invite_response(kind));
