@@ -22,6 +22,7 @@ impl Tokens {
     }
 
     /// The next token.
+    #[allow(clippy::should_implement_trait)] // it never ends
     pub fn next(&mut self) -> u64 {
         if let Some(token) = self.ready.pop() {
             return token;

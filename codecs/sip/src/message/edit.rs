@@ -66,6 +66,17 @@ impl Message {
         inner.fields.insert(position, field);
     }
 
+    /// Removes every header field spelled `name`.
+    pub fn remove_named(&mut self, name: &str) {
+        let kept: Vec<Field> = (self.inner.fields.iter())
+            .filter(|field| !self.inner.name_text(field).eq_ignore_ascii_case(name))
+            .copied()
+            .collect();
+        if kept.len() != self.inner.fields.len() {
+            self.inner_mut().fields = kept;
+        }
+    }
+
     /// Adds a header field by its text, at the end.
     pub fn append_named(&mut self, name: &str, value: &str) {
         let inner = self.inner_mut();

@@ -313,6 +313,7 @@ impl Driver {
         }
     }
 
+    #[allow(clippy::vec_box)] // they arrive boxed: an effect is small
     fn write_journal(&mut self, lines: &mut Vec<Box<Line>>) {
         if lines.is_empty() {
             return;

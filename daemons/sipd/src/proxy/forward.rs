@@ -79,13 +79,11 @@ impl<S: Services> Core<S> {
             return false;
         };
         if copy.header_named("Max-Breadth").is_some() {
-            set_named(&mut copy, "Max-Breadth", &breadth.to_string());
+            copy.remove_named("Max-Breadth");
+            copy.append_named("Max-Breadth", &breadth.to_string());
         }
         if makes_dialog(copy.method()) {
             self.record_route(&mut copy, &came, &out, call);
-        }
-        if call.is_some() {
-            self.ask_session_timer(&mut copy);
         }
         self.send_copy(now, server, copy, flow, &out, call);
         true
@@ -176,25 +174,6 @@ impl<S: Services> Core<S> {
         );
         copy.push_front(HeaderName::Via, &value);
     }
-
-    /// RFC 4028 8.1: a proxy may ask for a session timer where the caller did not.
-    fn ask_session_timer(&self, copy: &mut Message) {
-        let settings = &self.policy.settings;
-        let Some(interval) = settings.session_expires else {
-            return;
-        };
-        match copy.session_expires() {
-            Ok(None) => {
-                let asked = copy
-                    .min_se()
-                    .ok()
-                    .flatten()
-                    .map_or(interval, |min_se| interval.max(min_se.seconds));
-                copy.append(HeaderName::SessionExpires, &asked.to_string());
-            }
-            Ok(Some(_)) | Err(_) => {}
-        }
-    }
 }
 
 /// One hop less to go.
@@ -228,9 +207,4 @@ pub(crate) fn next_hop(copy: &mut Message) -> String {
         copy.set_request_uri(&top);
     }
     top
-}
-
-fn set_named(copy: &mut Message, name: &str, value: &str) {
-    copy.retain(HeaderName::Extension, |_| true);
-    copy.append_named(name, value);
 }

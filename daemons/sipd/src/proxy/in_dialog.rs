@@ -66,6 +66,7 @@ impl<S: Services> Core<S> {
     }
 
     /// Sends a request of a dialog on, by its Route (16.12.1.2).
+    #[allow(clippy::too_many_arguments)]
     pub(crate) fn forward_in_dialog(
         &mut self,
         now: Now,

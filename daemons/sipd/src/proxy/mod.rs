@@ -9,6 +9,7 @@ mod in_dialog;
 mod record_route;
 mod request;
 mod response;
+pub(crate) mod session_timer;
 mod target;
 
 pub use context::{Branch, Context, Supervision};

@@ -4,6 +4,7 @@
 use super::branch::{is_loop, loop_token};
 use super::context::{Context, Supervision};
 use super::record_route::OwnRoute;
+use super::session_timer;
 use crate::core::{Core, own_response};
 use crate::effect::Effect;
 use crate::services::{Services, Verdict};
@@ -215,6 +216,14 @@ impl<S: Services> Core<S> {
             return;
         };
         if *request.method() == Method::Invite {
+            if let Err(refused) = session_timer::ask(&mut request, &self.policy.settings) {
+                let response = Message::response_to(&request, 422, "Session Interval Too Small")
+                    .stateless_to_tag()
+                    .header(HeaderName::MinSe, &refused.min_se.to_string())
+                    .build();
+                self.respond(now, id, response);
+                return;
+            }
             self.begin_call(
                 now, id, flow, request, identity, remaining, breadth, effects,
             );

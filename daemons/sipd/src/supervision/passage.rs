@@ -12,7 +12,7 @@ use crate::calls::{Call, CallEvent, CallNumber, Held, Side};
 use crate::core::{Core, own_response};
 use crate::dialog::Dialog;
 use crate::effect::Effect;
-use crate::proxy::Supervision;
+use crate::proxy::{Supervision, session_timer};
 use crate::sdp;
 use crate::services::{Services, Target};
 
@@ -148,7 +148,7 @@ impl<S: Services> Core<S> {
         server: ServerTransactionId,
         supervision: Supervision,
         flow: Option<Flow>,
-        message: Message,
+        mut message: Message,
         effects: &mut Vec<Effect>,
     ) {
         match supervision {
@@ -163,6 +163,7 @@ impl<S: Services> Core<S> {
                 self.note_candidate(number, server, flow, &message);
                 let tag = callee_tag(&message);
                 let body = sdp::description(&message);
+                self.keep_session_timer(number, server, &mut message);
                 let session_expires = interval(&message);
                 let held = self.keep_response(server, Some(client), flow, message);
                 let event = CallEvent::Answered {
@@ -194,6 +195,18 @@ impl<S: Services> Core<S> {
         }
     }
 
+    fn keep_session_timer(
+        &self,
+        number: CallNumber,
+        server: ServerTransactionId,
+        message: &mut Message,
+    ) {
+        let request = self.contexts.get(&server).map(|context| &context.request);
+        let call = self.calls.get(number);
+        let kept = call.and_then(|entry| entry.call.session_timer().interval());
+        session_timer::keep(message, request, kept, &self.policy.settings);
+    }
+
     /// A response to a request inside a call.
     fn dialog_response(
         &mut self,
@@ -201,7 +214,7 @@ impl<S: Services> Core<S> {
         server: ServerTransactionId,
         number: CallNumber,
         requester: Side,
-        message: Message,
+        mut message: Message,
         effects: &mut Vec<Effect>,
     ) {
         let (Ok(sequence), Some(status)) = (message.cseq(), message.status()) else {
@@ -224,6 +237,9 @@ impl<S: Services> Core<S> {
             dialog.note_response(from, &message);
         }
         let body = sdp::description(&message);
+        if (200..300).contains(&status) {
+            self.keep_session_timer(number, server, &mut message);
+        }
         let session_expires = interval(&message);
         let method = sequence.method.clone();
         let held: Held = self.keep_response(server, None, None, message);

@@ -274,6 +274,21 @@ fn phones_that_vanish_or_never_acknowledge() {
 }
 
 #[test]
+fn a_session_nobody_refreshes_ends() {
+    permuted(
+        "session timer",
+        |world| world.phones[0].knows_timers = true,
+        1,
+        |world| {
+            assert_eq!(world.charging.ends, [EndCause::SessionExpired]);
+            assert!((199..=201).contains(&world.charging.charged));
+            assert_eq!(world.phones[0].byes_received, 1);
+            assert_eq!(world.phones[1].byes_received, 1);
+        },
+    );
+}
+
+#[test]
 fn operator_and_limiter_end_a_call_in_any_phase() {
     for moment in [20, 150, 320, 420, 600, 5_000] {
         permuted(

@@ -49,6 +49,8 @@ pub struct Phone {
     pub never_acks: bool,
     /// Put no offer into the INVITE.
     pub late_offer: bool,
+    /// Supports RFC 4028, and never refreshes.
+    pub knows_timers: bool,
     /// Hears and says nothing.
     pub gone: bool,
     /// Final status of the INVITE, as the caller saw it.
@@ -77,6 +79,7 @@ impl Phone {
             early: false,
             never_acks: false,
             late_offer: false,
+            knows_timers: false,
             gone: false,
             final_status: None,
             answered: false,
@@ -138,6 +141,9 @@ impl Phone {
                     .header(HeaderName::CallId, "simulated@caller")
                     .header(HeaderName::CSeq, "1 INVITE")
                     .header(HeaderName::Contact, &self.contact());
+                if self.knows_timers {
+                    builder = builder.header(HeaderName::Supported, "timer");
+                }
                 if !self.late_offer {
                     builder = builder.body("application/sdp", self.description("sendrecv"));
                 }
@@ -242,10 +248,10 @@ impl Phone {
                     }
                     self.work(now, out, sent);
                 }
-                Output::TimedOut { .. } | Output::TransportFailed { .. } => {
-                    if self.final_status.is_none() && self.invite.is_some() {
-                        self.final_status = Some(408);
-                    }
+                Output::TimedOut { .. } | Output::TransportFailed { .. }
+                    if self.invite.is_some() =>
+                {
+                    self.final_status.get_or_insert(408);
                 }
                 _ => {}
             }

@@ -24,6 +24,8 @@ use tollwire_sip::transaction::{
     Flow, Limits, ServerTransactionId, Timers, TransactionLayer, Transport,
 };
 
+/// Asked for by the proxy; the phones refresh nothing.
+pub const SESSION: Option<u32> = Some(200);
 pub const PROXY: &str = "192.0.2.1:5060";
 const START_UNIX_MS: i64 = 1_800_000_000_000;
 
@@ -248,7 +250,7 @@ impl World {
                 Delivery::ToPhone(phone, bytes) => {
                     let mut sent = Vec::new();
                     self.phones[phone].receive(self.now, bytes, &mut sent);
-                    self.from_phone(phone, sent);
+                    self.take_from_phone(phone, sent);
                 }
             }
         }
@@ -264,7 +266,7 @@ impl World {
             {
                 let mut sent = Vec::new();
                 self.phones[phone].tick(self.now, &mut sent);
-                self.from_phone(phone, sent);
+                self.take_from_phone(phone, sent);
             }
         }
         if self.core.next_deadline().is_some_and(|at| at <= self.now) {
@@ -463,7 +465,7 @@ impl World {
         }
     }
 
-    fn from_phone(&mut self, phone: usize, sent: Vec<Bytes>) {
+    fn take_from_phone(&mut self, phone: usize, sent: Vec<Bytes>) {
         for bytes in sent {
             if self.lost(self.weather.sip_loss) {
                 continue;
@@ -524,7 +526,7 @@ fn core(targets: Vec<Vec<Target>>, seed: u64) -> Core<Directory> {
         trusted: Vec::new(),
         routes: Vec::new(),
         settings: Settings {
-            session_expires: None,
+            session_expires: SESSION,
             ..Settings::default()
         },
         timer_c: Duration::from_secs(181),
