@@ -49,6 +49,8 @@ enum Command {
     /// Who may register and call.
     #[command(subcommand)]
     Subscriber(subscriber::Subscriber),
+    /// Where subscribers are registered.
+    Bindings,
     /// Live calls, and how long each can still be paid for.
     Calls,
     /// One live call.
@@ -107,6 +109,7 @@ async fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure>
     match command {
         Command::Account(command) => account::run(command, context).await,
         Command::Subscriber(command) => subscriber::run(command, context).await,
+        Command::Bindings => subscriber::bindings(context).await,
         Command::Calls => calls::list(context).await,
         Command::Call(command) => calls::run(command, context).await,
         Command::Records(command) => records::run(command, context).await,

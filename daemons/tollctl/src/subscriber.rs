@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::context::{Context, Daemon, encode, warn};
 use crate::failure::Failure;
 use crate::table::Table;
+use crate::time;
 
 /// The longest password read, octets.
 const LONGEST_PASSWORD: u64 = 4096;
@@ -59,6 +60,14 @@ struct Password {
     /// The password itself. Whoever lists processes sees it: use one of the others.
     #[arg(long)]
     password: Option<String>,
+}
+
+/// What is shown of sipd's binding.
+#[derive(Debug, Deserialize)]
+struct Binding {
+    address_of_record: String,
+    contact: String,
+    expires: u64,
 }
 
 /// Body of PUT; without a password the stored one stays.
@@ -118,6 +127,24 @@ async fn list(context: &mut Context<'_>) -> Result<(), Failure> {
             "disabled"
         };
         table.row([subscriber.username, subscriber.identity, state.into()]);
+    }
+    Ok(table.print(context.out)?)
+}
+
+/// Prints where each subscriber is registered.
+pub(crate) async fn bindings(context: &mut Context<'_>) -> Result<(), Failure> {
+    let answer = context.get(Daemon::Sipd, "/bindings").await?;
+    if context.json {
+        return context.print_json(&answer);
+    }
+    let bindings: Vec<Binding> = context.read(Daemon::Sipd, answer)?;
+    let mut table = Table::new(&["ADDRESS OF RECORD", "CONTACT", ">EXPIRES IN"]);
+    for binding in bindings {
+        table.row([
+            binding.address_of_record,
+            binding.contact,
+            time::print_duration(binding.expires),
+        ]);
     }
     Ok(table.print(context.out)?)
 }

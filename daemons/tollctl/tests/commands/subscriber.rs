@@ -95,6 +95,22 @@ fn subscribers_are_listed_removed_disabled_and_enabled() {
 }
 
 #[test]
+fn bindings_are_listed() {
+    let daemons = Daemons::answering(&[(
+        "GET /bindings",
+        json!([{
+            "address_of_record": "sip:alice@example.org", "contact": "<sip:alice@192.0.2.1>",
+            "expires": 3599, "received": null,
+        }]),
+    )]);
+    assert_eq!(
+        daemons.prints(&["bindings"]),
+        "ADDRESS OF RECORD      CONTACT                EXPIRES IN\n\
+         sip:alice@example.org  <sip:alice@192.0.2.1>     0:59:59\n"
+    );
+}
+
+#[test]
 fn a_user_name_stays_one_part_of_the_path() {
     let daemons = Daemons::answering(&[]);
     let outcome = daemons.run(&["subscriber", "remove", "a/../b?c#d é"]);
