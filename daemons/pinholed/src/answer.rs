@@ -3,7 +3,7 @@
 use tollwire_diameter::base::ExperimentalResult;
 use tollwire_diameter::credit_control::UsedServiceUnit;
 use tollwire_diameter::rx::{
-    AaAnswer, AaRequest, RxReAuthRequest, RxSessionTerminationAnswer, SpecificAction,
+    AaAnswer, RxReAuthRequest, RxSessionTerminationAnswer, SpecificAction,
     SponsoredConnectivityData,
 };
 use tollwire_diameter::{Identity, Message, ResultCode, Time, dictionary};
@@ -28,11 +28,12 @@ fn total(report: &Report) -> Option<SponsoredConnectivityData> {
 pub fn authorise(
     identity: &Identity,
     message: &Message,
-    request: &AaRequest,
+    session_id: &str,
+    session_timeout: Option<u32>,
     answer: &Answer,
 ) -> Message {
     let mut aaa = AaAnswer {
-        session_id: request.session_id.clone(),
+        session_id: session_id.to_owned(),
         auth_application_id: dictionary::APPLICATION_RX,
         origin_host: identity.origin_host.clone(),
         origin_realm: identity.origin_realm.clone(),
@@ -41,7 +42,7 @@ pub fn authorise(
         supported_features: Vec::new(),
         sponsored_connectivity_data: None,
         media_component_descriptions: Vec::new(),
-        session_timeout: request.session_timeout,
+        session_timeout,
         classes: Vec::new(),
         error_message: None,
         error_reporting_host: None,

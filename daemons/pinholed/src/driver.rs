@@ -51,7 +51,8 @@ pub fn main() -> ExitCode {
 }
 
 enum Asked {
-    Authorise(ReplyTo, Message, Box<AaRequest>),
+    /// With its Session-Id and Session-Timeout.
+    Authorise(ReplyTo, Message, String, Option<u32>),
     Terminate(ReplyTo, Message, String),
 }
 
@@ -222,39 +223,30 @@ impl Driver {
         let token = self.token;
         let decoded = match message.command_code {
             command::AA => AaRequest::decode(&message).map(|request| {
-                let event = Event::Authorise {
-                    token,
-                    request: Box::new(request.clone()),
-                };
-                (
-                    Asked::Authorise(reply_to, message.clone(), Box::new(request)),
-                    event,
-                )
+                let known = (request.session_id.clone(), request.session_timeout);
+                let request = Box::new(request);
+                (Some(known.1), known.0, Event::Authorise { token, request })
             }),
             command::SESSION_TERMINATION => {
                 RxSessionTerminationRequest::decode(&message).map(|request| {
-                    let asked =
-                        Asked::Terminate(reply_to, message.clone(), request.session_id.clone());
-                    let event = Event::Terminate {
-                        token,
-                        request: Box::new(request),
-                    };
-                    (asked, event)
+                    let session = request.session_id.clone();
+                    let request = Box::new(request);
+                    (None, session, Event::Terminate { token, request })
                 })
             }
             _ => {
-                let refusal = message.refuse(
-                    self.node.identity(),
-                    ResultCode::COMMAND_UNSUPPORTED,
-                    None,
-                    None,
-                );
+                let code = ResultCode::COMMAND_UNSUPPORTED;
+                let refusal = message.refuse(self.node.identity(), code, None, None);
                 self.node.answer(reply_to, &refusal);
                 return;
             }
         };
         match decoded {
-            Ok((asked, event)) => {
+            Ok((authorise, session, event)) => {
+                let asked = match authorise {
+                    Some(timeout) => Asked::Authorise(reply_to, message, session, timeout),
+                    None => Asked::Terminate(reply_to, message, session),
+                };
                 self.asked.insert(token, asked);
                 self.core.handle(Now::read(), event, effects);
             }
@@ -314,9 +306,9 @@ impl Driver {
             tracing::info!(?code, message, "refused");
         }
         let (reply_to, message) = match self.asked.remove(&token) {
-            Some(Asked::Authorise(reply_to, message, request)) => (
+            Some(Asked::Authorise(reply_to, message, session_id, timeout)) => (
                 reply_to,
-                answer::authorise(identity, &message, &request, answer),
+                answer::authorise(identity, &message, &session_id, timeout, answer),
             ),
             Some(Asked::Terminate(reply_to, message, session_id)) => (
                 reply_to,

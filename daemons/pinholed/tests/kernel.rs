@@ -70,6 +70,7 @@ fn open(key: FlowKey, timeout_ms: u64) -> Vec<Change> {
             key,
             timeout_ms,
             quota: None,
+            new: false,
         },
     ]
 }
@@ -108,6 +109,7 @@ fn nothing_passes_but_through_its_gate_and_every_packet_that_passed_is_counted()
                 key,
                 timeout_ms: 60_000,
                 quota: None,
+                new: false,
             }]);
         }
         b.wait_for_more(50);
@@ -171,6 +173,7 @@ fn flows_share_a_quota_and_no_octet_more_passes() {
             key,
             timeout_ms: 60_000,
             quota: quota(),
+            new: true,
         });
     }
     gate.run(changes);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::request;
 use super::session::{Flow, Session, Volume};
+use crate::flow::FlowKey;
 use crate::nftables::{Change, Job};
 
 /// Puts the component in the place of the one of its number. Flows that stay keep their counters; of those that go,
@@ -70,6 +71,7 @@ pub(super) fn set_gates(
         set_quota(session, octets, was_spent, job);
     }
     let quota = session.quota_name();
+    let new = new_flows(job);
     let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
     for flow in &session.flows {
         job.changes.push(if flow.open && !session.spent {
@@ -77,6 +79,7 @@ pub(super) fn set_gates(
                 key: flow.key,
                 timeout_ms,
                 quota: quota.clone(),
+                new: new.contains(&flow.key),
             }
         } else {
             Change::CloseGate {
@@ -85,6 +88,15 @@ pub(super) fn set_gates(
             }
         });
     }
+}
+
+/// The flows whose counters begin with this job.
+pub(super) fn new_flows(job: &Job) -> Vec<FlowKey> {
+    let new = |change: &Change| match change {
+        Change::AddUsage { key, .. } => Some(*key),
+        _ => None,
+    };
+    job.changes.iter().filter_map(new).collect()
 }
 
 fn set_quota(session: &mut Session, octets: u64, was_spent: bool, job: &mut Job) {

@@ -32,7 +32,7 @@ use crate::flow::{FlowKey, Usage};
 use crate::nftables::{Job, Reading};
 use activity::{note_activity, take_counts};
 use answered::Answered;
-use gates::{close_gates, closing, replace_component, set_gates};
+use gates::{close_gates, closing, new_flows, replace_component, set_gates};
 
 /// What the operator decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -269,9 +269,11 @@ impl Core {
             .and_then(|data| data.granted_service_unit.as_ref())
             .and_then(|units| units.cc_total_octets);
         set_gates(&mut session, granted, was_spent, timeout, &mut job);
-        let mut read: Vec<FlowKey> = session.flows.iter().map(|flow| flow.key).collect();
-        read.extend(&job.read);
-        job.read.clone_from(&read);
+        // What is counted from now on needs no look.
+        let new = new_flows(&job);
+        let old = session.flows.iter().map(|flow| flow.key);
+        job.read.extend(old.filter(|key| !new.contains(key)));
+        let read = job.read.clone();
         self.put(session);
         let pending = Pending::Authorise {
             token,

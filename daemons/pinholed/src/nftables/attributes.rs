@@ -1,7 +1,7 @@
 //! Netlink attributes (RFC 3549 2.3.2; linux/netfilter/nf_tables.h): type, length, value, padded to four octets.
 
 /// Writes attributes, nested ones included.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Attributes {
     octets: Vec<u8>,
 }
@@ -38,8 +38,13 @@ impl Attributes {
         self.bytes(kind, &value.to_be_bytes())
     }
 
-    pub(super) fn nested(self, kind: u16, inner: Self) -> Self {
-        self.bytes(kind | NESTED, &inner.octets)
+    pub(super) fn nested(self, kind: u16, inner: impl std::borrow::Borrow<Self>) -> Self {
+        self.bytes(kind | NESTED, &inner.borrow().octets)
+    }
+
+    /// Another's attributes after these.
+    pub(super) fn append(&mut self, other: &Self) {
+        self.octets.extend_from_slice(&other.octets);
     }
 
     pub(super) fn octets(&self) -> &[u8] {

@@ -61,8 +61,8 @@ fn message(kind: u16, flags: u16, table: &str, set: &str, elements: Attributes) 
         flags,
         attributes: Attributes::new()
             .text(LIST_TABLE, table)
-            .text(LIST_SET, set)
-            .nested(LIST_ELEMENTS, elements),
+            .text(LIST_SET, set),
+        elements,
     }
 }
 
@@ -125,6 +125,7 @@ pub(super) fn get_all(table: &str, set: Set, family: Family) -> Message {
         attributes: Attributes::new()
             .text(LIST_TABLE, table)
             .text(LIST_SET, set_name(set, family)),
+        elements: Attributes::new(),
     }
 }
 

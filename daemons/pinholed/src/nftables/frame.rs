@@ -34,6 +34,7 @@ pub(super) fn frame(settings: &TableSettings) -> Vec<Message> {
         kind,
         flags: CREATE,
         attributes,
+        elements: Attributes::new(),
     };
     let mut messages = vec![create(NEWTABLE, Attributes::new().text(1, name))];
     for family in FAMILIES {
@@ -61,6 +62,7 @@ pub(super) fn frame(settings: &TableSettings) -> Vec<Message> {
             kind: NEWRULE,
             flags: CREATE | 0x800,
             attributes,
+            elements: Attributes::new(),
         }
     };
     for family in FAMILIES {

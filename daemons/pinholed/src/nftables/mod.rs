@@ -47,6 +47,8 @@ pub enum Change {
         timeout_ms: u64,
         /// The quota's name.
         quota: Option<String>,
+        /// The flow is new: there is no gate to be replaced.
+        new: bool,
     },
     /// Lets a flow pass no more.
     CloseGate {

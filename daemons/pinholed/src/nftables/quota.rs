@@ -31,6 +31,7 @@ pub(super) fn set(table: &str, name: &str, octets: u64) -> Message {
         flags: CREATE,
         attributes: object(table, name)
             .nested(OBJ_DATA, Attributes::new().u64(QUOTA_BYTES, octets)),
+        elements: Attributes::new(),
     }
 }
 
@@ -40,6 +41,7 @@ pub(super) fn remove(table: &str, name: &str) -> Message {
         kind: DELOBJ,
         flags: 0,
         attributes: object(table, name),
+        elements: Attributes::new(),
     }
 }
 
@@ -49,6 +51,7 @@ pub(super) fn get(table: &str, name: &str) -> Message {
         kind: GETOBJ,
         flags: 0,
         attributes: object(table, name),
+        elements: Attributes::new(),
     }
 }
 
@@ -60,6 +63,7 @@ pub(super) fn get_all(table: &str) -> Message {
         attributes: Attributes::new()
             .text(OBJ_TABLE, table)
             .u32(OBJ_TYPE, TYPE_QUOTA),
+        elements: Attributes::new(),
     }
 }
 

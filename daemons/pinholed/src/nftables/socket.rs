@@ -17,6 +17,8 @@ const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const NLM_F_REQUEST: u16 = 1;
 const NLM_F_ACK: u16 = 4;
+/// NFTA_SET_ELEM_LIST_ELEMENTS.
+const SET_ELEMENTS: u16 = 3;
 const HEADER: usize = 16;
 const NFGENMSG: usize = 4;
 /// nfgenmsg.nfgen_family of a table for both families (NFPROTO_INET).
@@ -35,6 +37,23 @@ pub(super) struct Message {
     pub(super) kind: u16,
     pub(super) flags: u16,
     pub(super) attributes: Attributes,
+    /// Set elements, written after the attributes as one list.
+    pub(super) elements: Attributes,
+}
+
+impl Message {
+    /// Takes the other's elements, if it says the same of them and there is room: a list's length has sixteen bits.
+    pub(super) fn absorb(&mut self, other: &Self) -> bool {
+        let same = !self.elements.octets().is_empty()
+            && self.kind == other.kind
+            && self.flags == other.flags
+            && self.attributes == other.attributes
+            && self.elements.octets().len() + other.elements.octets().len() < 1 << 15;
+        if same {
+            self.elements.append(&other.elements);
+        }
+        same
+    }
 }
 
 /// What a batch came to: for each refused message its place in the batch and the error.
@@ -73,9 +92,15 @@ impl Socket {
         let begin = self.next_sequence();
         let mut octets = Vec::with_capacity(256 * messages.len() + 64);
         boundary(&mut octets, NFNL_MSG_BATCH_BEGIN, begin);
-        for message in messages {
+        for (place, message) in messages.iter().enumerate() {
             let sequence = self.next_sequence();
-            put(&mut octets, message, message.flags | NLM_F_ACK, sequence);
+            // Errors come unasked and in order; the acknowledgement of the last message ends them.
+            let ack = if place + 1 == messages.len() {
+                NLM_F_ACK
+            } else {
+                0
+            };
+            put(&mut octets, message, message.flags | ack, sequence);
         }
         let end = self.next_sequence();
         boundary(&mut octets, NFNL_MSG_BATCH_END, end);
@@ -114,8 +139,8 @@ impl Socket {
 
     fn acknowledgements(&mut self, begin: u32, count: usize) -> io::Result<Refused> {
         let mut refused = Refused::new();
-        let mut seen = 0;
-        while seen < count {
+        let mut last = count == 0;
+        while !last {
             let length = recv(
                 self.descriptor.as_raw_fd(),
                 &mut self.buffer,
@@ -130,11 +155,10 @@ impl Socket {
                     // The batch itself: without the privilege, or while another's transaction is under way.
                     (None, Some(error)) => return Err(error),
                     (None, None) => {}
-                    (Some(place), Some(error)) => {
-                        refused.push((place, error));
-                        seen += 1;
+                    (Some(place), error) => {
+                        refused.extend(error.map(|error| (place, error)));
+                        last |= place + 1 == count;
                     }
-                    (Some(_), None) => seen += 1,
                 }
             }
         }
@@ -157,6 +181,10 @@ fn put(octets: &mut Vec<u8>, message: &Message, flags: u16, sequence: u32) {
     );
     octets.extend_from_slice(&[INET, 0, 0, 0]);
     octets.extend_from_slice(message.attributes.octets());
+    if !message.elements.octets().is_empty() {
+        let list = Attributes::new().nested(SET_ELEMENTS, &message.elements);
+        octets.extend_from_slice(list.octets());
+    }
     finish(octets, start);
 }
 

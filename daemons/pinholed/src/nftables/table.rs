@@ -108,11 +108,13 @@ impl Table {
                 kind: NEWTABLE,
                 flags: CREATE,
                 attributes: name(),
+                elements: Attributes::new(),
             },
             Message {
                 kind: DELTABLE,
                 flags: 0,
                 attributes: name(),
+                elements: Attributes::new(),
             },
         ];
         messages.extend(frame(settings));
@@ -133,6 +135,7 @@ impl Table {
             kind: DELRULE,
             flags: 0,
             attributes: chain,
+            elements: Attributes::new(),
         };
         messages.insert(rules, clear);
         let Some((_, error)) = self.socket.batch(&messages)?.into_iter().next() else {
@@ -245,10 +248,16 @@ impl Table {
 
     fn apply(&mut self, changes: &[&Change]) -> io::Result<()> {
         for part in changes.chunks(CHANGES_AT_ONCE) {
-            let messages: Vec<Message> = part
-                .iter()
-                .flat_map(|change| self.messages(change))
-                .collect();
+            let mut messages: Vec<Message> = Vec::with_capacity(part.len());
+            for message in part.iter().flat_map(|change| self.messages(change)) {
+                let merged = self.tolerant
+                    && messages
+                        .last_mut()
+                        .is_some_and(|last| last.absorb(&message));
+                if !merged {
+                    messages.push(message);
+                }
+            }
             let refused = self.socket.batch(&messages)?;
             if refused.is_empty() {
                 continue;
@@ -280,10 +289,16 @@ impl Table {
                 key,
                 timeout_ms,
                 quota,
-            } => vec![
-                element::remove(table, element::gates(quota.is_some()), *key, tolerant),
-                element::open_gate(table, *key, *timeout_ms, quota.as_deref()),
-            ],
+                new,
+            } => {
+                let set = element::gates(quota.is_some());
+                let open = element::open_gate(table, *key, *timeout_ms, quota.as_deref());
+                if *new {
+                    vec![open]
+                } else {
+                    vec![element::remove(table, set, *key, tolerant), open]
+                }
+            }
             Change::CloseGate { key, limited } => {
                 vec![element::remove(
                     table,
@@ -349,6 +364,7 @@ impl Table {
             kind: GETSET,
             flags: 0,
             attributes: Attributes::new().text(1, &self.name).text(2, "usage6"),
+            elements: Attributes::new(),
         };
         self.socket.read(&request, |_| {}).is_ok()
     }
