@@ -11,9 +11,11 @@
 
 pub mod baresip;
 pub mod capture;
+pub mod daemons;
 pub mod media;
 pub mod net;
 pub mod phone;
 pub mod process;
+pub mod scene;
 pub mod sipp;
 pub mod wait;
