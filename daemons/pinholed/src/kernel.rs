@@ -1,10 +1,12 @@
 //! The thread that owns the netlink socket: takes every job that waits, and carries them out together.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use crate::nftables::{Done, Job, Table};
+use crate::flow::FlowKey;
+use crate::nftables::{Change, Done, Job, Table};
 
 /// Jobs carried out together at the most.
 const AT_ONCE: usize = 256;
@@ -50,11 +52,31 @@ impl Drop for Kernel {
 }
 
 fn run(mut table: Table, queue: &Receiver<(u64, Job)>, done: &dyn Fn(Vec<(u64, Done)>)) {
-    while let Ok(first) = queue.recv() {
-        let (tickets, jobs): (Vec<u64>, Vec<Job>) = std::iter::once(first)
-            .chain(queue.try_iter().take(AT_ONCE - 1))
-            .unzip();
+    let mut kept: Option<(u64, Job)> = None;
+    while let Some(first) = kept.take().or_else(|| queue.recv().ok()) {
+        let mut cleaned: HashSet<FlowKey> = cleaned_by(&first.1).collect();
+        let (mut tickets, mut jobs) = (vec![first.0], vec![first.1]);
+        while jobs.len() < AT_ONCE
+            && let Ok((ticket, job)) = queue.try_recv()
+        {
+            // What one job cleans up at its end, another must not have made before: it waits for the next turn.
+            if job
+                .changes
+                .iter()
+                .any(|change| cleaned.contains(&change.key()))
+            {
+                kept = Some((ticket, job));
+                break;
+            }
+            cleaned.extend(cleaned_by(&job));
+            tickets.push(ticket);
+            jobs.push(job);
+        }
         let outcomes = table.run(&jobs);
         done(tickets.into_iter().zip(outcomes).collect());
     }
+}
+
+fn cleaned_by(job: &Job) -> impl Iterator<Item = FlowKey> {
+    job.afterwards.iter().map(Change::key)
 }

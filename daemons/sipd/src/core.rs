@@ -53,6 +53,7 @@ pub struct Core<S> {
     pub(crate) calls: CallTable,
     pub(crate) held: HeldMessages,
     pub(crate) counters: Counters,
+    pub(crate) limiter_is_there: bool,
     outputs: VecDeque<Output>,
     scratch: Vec<Output>,
 }
@@ -78,6 +79,7 @@ impl<S: Services> Core<S> {
             calls: CallTable::default(),
             held: HeldMessages::default(),
             counters: Counters::default(),
+            limiter_is_there: true,
             outputs: VecDeque::new(),
             scratch: Vec::new(),
         }
@@ -178,6 +180,11 @@ impl<S: Services> Core<S> {
     /// Registrar, location and authentication.
     pub fn services_mut(&mut self) -> &mut S {
         &mut self.services
+    }
+
+    /// Whether the limiter can be asked: without it no call is begun.
+    pub fn set_limiter(&mut self, is_there: bool) {
+        self.limiter_is_there = is_there;
     }
 
     /// The configuration in force.

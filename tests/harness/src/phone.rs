@@ -284,7 +284,9 @@ impl Phone {
     #[track_caller]
     fn final_response(&mut self, branch: &str) -> SipText {
         self.expect("a final response", |message| {
+            // The answer to a CANCEL has the branch of the INVITE it cancels.
             message.status().is_some_and(|status| status >= 200)
+                && message.cseq_method() != "CANCEL"
                 && message
                     .header("Via")
                     .is_some_and(|via| via.contains(branch))
@@ -531,7 +533,12 @@ impl Phone {
     #[track_caller]
     pub fn hang_up(&mut self, dialog: &mut Dialog, other: &mut Self) {
         let branch = self.request(dialog, "BYE", "");
-        other.expect_bye(PATIENCE);
+        // Not a repetition of an earlier call's.
+        let bye = other.expect("the BYE of this call", |message| {
+            message.method() == Some("BYE")
+                && message.header("Call-ID") == Some(dialog.call_id.as_str())
+        });
+        other.respond(&bye, "200 OK", None, "");
         self.expect_success(&branch);
     }
 

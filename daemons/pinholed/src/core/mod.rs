@@ -202,19 +202,29 @@ impl Core {
     ) -> Result<(), Answer> {
         let id = &request.session_id;
         let components = request::components(request)?;
-        let known = self.sessions.get(id);
         if id.len() > LONGEST_SESSION_ID {
             return Err(request::invalid(format!(
                 "a Session-Id of more than {LONGEST_SESSION_ID} octets"
             )));
         }
-        if known.is_none() && self.sessions.len() >= self.settings.max_sessions {
+        if !self.sessions.contains_key(id) && self.sessions.len() >= self.settings.max_sessions {
             return Err(Answer::Refused {
                 code: Code::TooBusy,
                 message: "too many sessions".into(),
             });
         }
         let wanted = || components.iter().flat_map(|component| &component.flows);
+        // A session whose gates have shut, and that nobody terminated, stands in nobody's way.
+        let stale: Vec<String> = wanted()
+            .filter_map(|flow| self.owners.get(&flow.key))
+            .filter(|owner| {
+                *owner != id && self.sessions.get(*owner).is_some_and(|owner| owner.spent)
+            })
+            .cloned()
+            .collect();
+        for owner in stale {
+            self.forget(&owner, effects);
+        }
         for flow in wanted() {
             if self.owners.get(&flow.key).is_some_and(|owner| owner != id) {
                 return Err(Answer::Refused {
@@ -223,7 +233,11 @@ impl Core {
                 });
             }
         }
-        if wanted().count() + known.map_or(0, |session| session.flows.len()) > MAX_FLOWS {
+        let known = self
+            .sessions
+            .get(id)
+            .map_or(0, |session| session.flows.len());
+        if wanted().count() + known > MAX_FLOWS {
             return Err(request::invalid(format!(
                 "more than {MAX_FLOWS} flows in a session"
             )));

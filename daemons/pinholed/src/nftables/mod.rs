@@ -83,6 +83,18 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// The flow it is about.
+    pub fn key(&self) -> FlowKey {
+        match self {
+            Self::OpenGate { key, .. }
+            | Self::CloseGate { key }
+            | Self::AddUsage { key, .. }
+            | Self::RemoveUsage { key } => *key,
+        }
+    }
+}
+
 /// What is asked of the table at once.
 #[derive(Debug, Default)]
 pub struct Job {

@@ -1,7 +1,7 @@
 //! The state of one call, and the one door through which it hears things.
 
 use super::credit::{CreditStep, earliest};
-use super::ending::Closing;
+use super::ending::{Bye, Closing};
 use super::media::Timeout;
 use super::{
     CallEffect, CallEvent, CallNumber, CallRecord, Component, Credit, CreditAnswer, EndCause, Held,
@@ -466,7 +466,9 @@ impl Call {
                     } else {
                         EndCause::SupervisionExpired
                     };
-                    self.force_end(settings, now, cause, effects);
+                    // After a restart the grant may have ended a while ago: so did the call, in the kernel.
+                    let ended = self.grant_end(now);
+                    self.end(settings, now, ended, cause, None, Bye::BOTH, effects);
                 } else if passed(self.session_timer.expires()) {
                     self.force_end(settings, now, EndCause::SessionExpired, effects);
                 } else if passed(self.ack_by) || passed(self.limiter_dead()) {
@@ -495,6 +497,21 @@ impl Call {
         }
         if self.phase == Phase::Ending {
             self.close_if_settled(now, effects);
+        }
+    }
+
+    /// When the grant ended, if it did; now at the latest.
+    fn grant_end(&self, now: Now) -> Now {
+        match (self.credit.expiry(), self.answered) {
+            (Some(expiry), Some(answered)) if expiry < now.instant => {
+                let after = expiry.saturating_duration_since(answered.instant);
+                let after = i64::try_from(after.as_millis()).unwrap_or(0);
+                Now {
+                    instant: expiry,
+                    unix_ms: answered.unix_ms.saturating_add(after).min(now.unix_ms),
+                }
+            }
+            _ => now,
         }
     }
 

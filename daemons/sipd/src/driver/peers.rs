@@ -10,6 +10,7 @@ use tollwire_runtime::diameter::{Failure, NodeEvent, PeerId, ReplyTo};
 
 use super::{Asked, Driver};
 use crate::calls::LinkFailure;
+use crate::config::LIMITER;
 use crate::effect::Effect;
 use crate::event::Event;
 use crate::links::{call_of, ro, rx};
@@ -23,6 +24,7 @@ impl Driver {
         let until = Instant::now() + PATIENCE;
         while self.open_peers.len() < 2 {
             let Ok(Some(event)) = tokio::time::timeout_at(until.into(), events.recv()).await else {
+                self.core.set_limiter(self.open_peers.contains(LIMITER));
                 tracing::warn!(open = ?self.open_peers, "charging or limiter is not there; calls are refused until it is");
                 return;
             };
@@ -34,10 +36,12 @@ impl Driver {
         match event {
             NodeEvent::PeerOpen { peer, .. } => {
                 self.open_peers.insert(peer.as_str().to_owned());
+                self.core.set_limiter(self.open_peers.contains(LIMITER));
             }
             NodeEvent::PeerClosed { peer } => {
                 tracing::warn!(%peer, "the Diameter peer is gone");
                 self.open_peers.remove(peer.as_str());
+                self.core.set_limiter(self.open_peers.contains(LIMITER));
             }
             NodeEvent::Answer { token, message } => {
                 let event = match self.asked.remove(&token) {

@@ -30,7 +30,8 @@ impl<S: Services> Core<S> {
         breadth: u32,
         effects: &mut Vec<Effect>,
     ) {
-        if self.calls.len() >= self.policy.max_calls {
+        // Never a call without media control.
+        if self.calls.len() >= self.policy.max_calls || !self.limiter_is_there {
             self.reply(now, id, &request, 503, "Service Unavailable");
             return;
         }
