@@ -63,7 +63,8 @@ fn run(mut table: Table, queue: &Receiver<(u64, Job)>, done: &dyn Fn(Vec<(u64, D
             if job
                 .changes
                 .iter()
-                .any(|change| cleaned.contains(&change.key()))
+                .filter_map(Change::key)
+                .any(|key| cleaned.contains(&key))
             {
                 kept = Some((ticket, job));
                 break;
@@ -78,5 +79,5 @@ fn run(mut table: Table, queue: &Receiver<(u64, Job)>, done: &dyn Fn(Vec<(u64, D
 }
 
 fn cleaned_by(job: &Job) -> impl Iterator<Item = FlowKey> {
-    job.afterwards.iter().map(Change::key)
+    job.afterwards.iter().filter_map(Change::key)
 }

@@ -5,7 +5,8 @@
 //! | `GET /calls`, `POST /calls/{id}/end` | live calls |
 //! | `GET /subscribers`, `PUT /subscribers/{username}`, `DELETE /subscribers/{username}` | who may call |
 //! | `GET /bindings` | who is registered where |
-//! | `GET /health`, `GET /metrics` | |
+//! | `GET /health` | whether charging and limiter are there |
+//! | `GET /metrics` | |
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -21,6 +22,7 @@ pub(crate) type Reply = oneshot::Sender<Result<Value, Problem>>;
 
 /// What the operator wants.
 pub(crate) enum Ask {
+    Health,
     Calls,
     EndCall(String),
     Subscribers,
@@ -60,7 +62,7 @@ pub(crate) fn router(asks: Asks) -> Router {
     Router::new()
         .route(
             "/health",
-            get(|| async { Json(serde_json::json!({ "status": "ok" })) }),
+            get(|State(asks): State<Asks>| ask(asks, Ask::Health)),
         )
         .route(
             "/calls",

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::Deserialize;
+use tollwire_diameter::peer::Backoff;
 use tollwire_runtime::config::{Configuration, Invalid};
 use tollwire_runtime::diameter::{Address, NodeConfig, PeerConfig};
 use tollwire_sip::Uri;
@@ -455,6 +456,11 @@ impl Config {
                 peer(LIMITER, &self.diameter.limiter),
             ],
             allow_remote: self.diameter.allow_remote,
+            // Both are commonly on this host, and calls wait for nothing else after their restart.
+            reconnect: Backoff {
+                max: Duration::from_secs(1),
+                ..Backoff::default()
+            },
             request_timeout: Duration::from_millis(self.diameter.request_timeout_ms),
             watchdog: Duration::from_secs(self.diameter.watchdog_seconds),
             ..NodeConfig::default()

@@ -1,7 +1,8 @@
 //! `kill -9` in mid-call: the kernel keeps the promise, and the books are right afterwards.
 
+use serde_json::json;
 use tollwire_harness::scene::{MICRO_PER_SECOND, Scene, Setup};
-use tollwire_harness::wait::PATIENCE;
+use tollwire_harness::wait::{PATIENCE, wait_until};
 
 const CREDIT_SECONDS: i64 = 4;
 
@@ -34,6 +35,11 @@ fn survives(victims: &[&str]) {
     for victim in victims {
         scene.daemons.start_again(&scene.net, victim);
     }
+
+    let whole = json!({ "charging": true, "limiter": true });
+    wait_until("sipd to find charging and limiter", PATIENCE, || {
+        scene.daemons.get("sipd", "/health") == whole
+    });
 
     // Both phones are told, during the failure or after it.
     scene.bob.expect_bye(PATIENCE);

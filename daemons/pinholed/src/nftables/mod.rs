@@ -84,13 +84,14 @@ pub enum Change {
 }
 
 impl Change {
-    /// The flow it is about.
-    pub fn key(&self) -> FlowKey {
+    /// The flow it is about, if it is about one.
+    pub fn key(&self) -> Option<FlowKey> {
         match self {
             Self::OpenGate { key, .. }
-            | Self::CloseGate { key }
+            | Self::CloseGate { key, .. }
             | Self::AddUsage { key, .. }
-            | Self::RemoveUsage { key } => *key,
+            | Self::RemoveUsage { key } => Some(*key),
+            Self::SetQuota { .. } | Self::RemoveQuota { .. } => None,
         }
     }
 }

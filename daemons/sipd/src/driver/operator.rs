@@ -9,6 +9,7 @@ use super::{Driver, Storing, printed};
 use crate::admin::{Ask, NewSubscriber, Reply, SubscriberView};
 use crate::auth::{Secrets, Subscriber};
 use crate::calls::CallNumber;
+use crate::config::{CHARGING, LIMITER};
 use crate::effect::Effect;
 use crate::event::Event;
 use crate::links::session_id;
@@ -20,6 +21,10 @@ const MAX_NAME: usize = 128;
 impl Driver {
     pub(super) fn operator(&mut self, ask: Ask, reply: Reply, effects: &mut Vec<Effect>) {
         let answer = match ask {
+            Ask::Health => Ok(json!({
+                "charging": self.open_peers.contains(CHARGING),
+                "limiter": self.open_peers.contains(LIMITER),
+            })),
             Ask::Calls => Ok(self.calls()),
             Ask::Bindings => Ok(self.bindings()),
             Ask::Subscribers => Ok(self.subscribers()),
