@@ -22,7 +22,7 @@ pub(crate) enum Call {
 }
 
 /// What is shown of chargingd's session.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 struct Session {
     session_id: String,
     account: String,
@@ -144,7 +144,16 @@ fn tabulate(calls: &[Value], sessions: &[Session], unix_ms: i64) -> Table {
     ]);
     for call in calls {
         let session = by_id.remove(field(call, "session_id").as_str());
-        let charging = session.map_or_else(Default::default, |session| session.cells(unix_ms));
+        // chargingd hears of the answer with the first report; sipd knows it at once.
+        let answered = call.get("answer_unix_ms").and_then(Value::as_i64);
+        let charging = session.map_or_else(Default::default, |session| {
+            let answer_unix_ms = session.answer_unix_ms.or(answered);
+            let session = Session {
+                answer_unix_ms,
+                ..session.clone()
+            };
+            session.cells(unix_ms)
+        });
         let signalling = ["id", "from", "to", "phase"].map(|name| field(call, name));
         table.row(signalling.into_iter().chain(charging));
     }
@@ -165,6 +174,20 @@ fn tabulate(calls: &[Value], sessions: &[Session], unix_ms: i64) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_call_not_reported_yet_counts_from_the_answer_sipd_saw() {
+        let call = json!({ "id": "1", "session_id": "s", "answer_unix_ms": 10_000 });
+        let mut unreported = session(None);
+        unreported.used_seconds = 0;
+        let mut printed = Vec::new();
+        tabulate(&[call], &[unreported], 40_000)
+            .print(&mut printed)
+            .unwrap();
+        let printed = String::from_utf8(printed).unwrap();
+        assert!(printed.contains("0:00:30"), "{printed}");
+        assert!(printed.contains("0:01:10"), "{printed}");
+    }
 
     fn session(answer_unix_ms: Option<i64>) -> Session {
         Session {
