@@ -1,5 +1,6 @@
 //! The table against the running kernel, judged by the packets that reach the receiver. Needs root.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -291,4 +292,36 @@ fn one_refused_change_fails_its_own_job_alone() {
     let outcomes = gate.table.run(&full);
     let refused = outcomes.iter().filter(|outcome| outcome.is_err()).count();
     assert!((1..=10).contains(&refused), "{refused} refused");
+}
+
+#[test]
+fn a_refused_job_leaves_no_gate_however_many_wait_with_it() {
+    let mut gate = Gate::new();
+    // Sixteen flows to a job: the sets' thousandth element, and the two thousandth change, are in the middle of one.
+    let keys = |job: u16| {
+        (0..16u16).map(move |flow| {
+            let source = SocketAddr::from(([198, 51, 100, 1], 1000 + job * 16 + flow));
+            FlowKey::new(source, SocketAddr::from(([192, 0, 2, 2], 20_000))).unwrap()
+        })
+    };
+    let jobs: Vec<Job> = (0..80)
+        .map(|job| Job {
+            changes: keys(job).flat_map(|key| open(key, 60_000)).collect(),
+            ..Job::default()
+        })
+        .collect();
+    let outcomes = gate.table.run(&jobs);
+    assert!(outcomes[0].is_ok());
+    assert!(outcomes.iter().any(Result::is_err));
+    let (table, standing) = gate
+        .net
+        .router
+        .within(|| Table::open(&settings(), true))
+        .unwrap();
+    gate.table = table;
+    let stands: HashSet<FlowKey> = standing.flows.iter().map(|flow| flow.key).collect();
+    for (job, outcome) in (0..).zip(&outcomes) {
+        let standing = keys(job).filter(|key| stands.contains(key)).count();
+        assert_eq!(standing, if outcome.is_ok() { 16 } else { 0 }, "job {job}");
+    }
 }

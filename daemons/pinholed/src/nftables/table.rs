@@ -423,11 +423,16 @@ impl Table {
     }
 }
 
-/// How many of the first jobs can go together: a flow whose counter one of them takes away at its end begins anew with
-/// the next.
+/// How many of the first jobs can go together: as many as one transaction holds, so that none is done by half; and a
+/// flow whose counter one of them takes away at its end begins anew with the next.
 fn independent(jobs: &[Job]) -> usize {
     let mut leaving: HashSet<FlowKey> = HashSet::new();
+    let mut changes = 0;
     for (place, job) in jobs.iter().enumerate() {
+        changes += job.changes.len();
+        if place > 0 && changes > CHANGES_AT_ONCE {
+            return place;
+        }
         let arrives = |change: &Change| matches!(change, Change::AddUsage { key, .. } if leaving.contains(key));
         if !leaving.is_empty() && job.changes.iter().any(arrives) {
             return place;
