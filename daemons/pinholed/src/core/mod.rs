@@ -29,7 +29,7 @@ pub use session::{Direction, Flow, Place, Session, Volume, units};
 use crate::effect::{Answer, Code, Effect};
 use crate::event::Event;
 use crate::flow::{FlowKey, Usage};
-use crate::nftables::{Job, Reading};
+use crate::nftables::{Change, Job, Reading};
 use activity::{note_activity, take_counts};
 use answered::Answered;
 use gates::{close_gates, closing, new_flows, replace_component, set_gates};
@@ -214,24 +214,20 @@ impl Core {
             });
         }
         let wanted = || components.iter().flat_map(|component| &component.flows);
-        // A session whose gates have shut, and that nobody terminated, stands in nobody's way.
-        let stale: Vec<String> = wanted()
-            .filter_map(|flow| self.owners.get(&flow.key))
-            .filter(|owner| {
-                *owner != id && self.sessions.get(*owner).is_some_and(|owner| owner.spent)
-            })
-            .cloned()
-            .collect();
-        for owner in stale {
-            self.forget(&owner, effects);
-        }
+        let mut ended: Vec<(String, FlowKey)> = Vec::new();
         for flow in wanted() {
-            if self.owners.get(&flow.key).is_some_and(|owner| owner != id) {
+            let owner = self.owners.get(&flow.key).filter(|owner| *owner != id);
+            let Some(owner) = owner.and_then(|owner| self.sessions.get(owner)) else {
+                continue;
+            };
+            // One that has ended keeps its counts until somebody asks, not the addresses.
+            if !owner.spent {
                 return Err(Answer::Refused {
                     code: Code::NotAuthorized,
                     message: format!("{} belongs to another session", flow.key),
                 });
             }
+            ended.push((owner.id.clone(), flow.key));
         }
         let known = self
             .sessions
@@ -261,6 +257,10 @@ impl Core {
             session.report_credit |= *action == SpecificAction::IndicationOfOutOfCredit;
         }
         let mut job = Job::default();
+        for (owner, key) in ended {
+            self.give_up(&owner, key);
+            job.changes.push(Change::RemoveUsage { key });
+        }
         for component in components {
             replace_component(&mut session, component, &mut job);
         }
@@ -322,6 +322,21 @@ impl Core {
             session: Box::new(session),
         };
         self.start(job, pending, effects);
+    }
+
+    /// A flow of a session that has ended goes to another; what passed until then stays in its books.
+    fn give_up(&mut self, id: &str, key: FlowKey) {
+        let Some(mut session) = self.take(id) else {
+            return;
+        };
+        let (gone, kept) = std::mem::take(&mut session.flows)
+            .into_iter()
+            .partition(|flow| flow.key == key);
+        session.flows = kept;
+        let gone: Vec<Flow> = gone;
+        let counted = gone.iter().map(|flow| (flow.place, flow.key, flow.usage));
+        session.past.extend(counted);
+        self.put(session);
     }
 
     /// The client could not be told: once more after another such silence.

@@ -430,6 +430,24 @@ fn time_spent_shuts_reports_and_keeps_the_count_for_a_while() {
 }
 
 #[test]
+fn the_addresses_of_an_ended_session_are_free_and_its_counts_are_kept() {
+    let mut world = World::new();
+    world.authorise(call(60));
+    world.look_for(61 * SECOND, 100);
+    assert!(world.session().spent);
+    let mut other = call(60);
+    other.session_id = "sipd.test;1;3".into();
+    let job = world.authorise(other);
+    assert_eq!((world.code(), opened(&job)), (None, 2));
+    assert!(matches!(job.changes[0], Change::RemoveUsage { .. }));
+    world.commit(0, false);
+    world.terminate();
+    world.commit(0, false);
+    assert_eq!(world.octets(), 2 * 100 * 200);
+    assert_eq!(world.core.owners.len(), 2);
+}
+
+#[test]
 fn octets_spent_shut_report_and_a_new_grant_goes_on() {
     let mut world = World::new();
     let job = world.authorise(with_quota(call(600), 10_000));

@@ -1,7 +1,7 @@
 //! Set elements on the wire.
 
 use super::attributes::{Attributes, find, number, read};
-use super::socket::{CREATE, DUMP, EXCLUSIVE, Message};
+use super::socket::{CREATE, DUMP, Message};
 use crate::flow::{Family, FlowKey, Usage};
 
 const NEWSETELEM: u16 = 12;
@@ -88,7 +88,7 @@ pub(super) fn open_gate(
         gate = gate.text(ELEM_OBJREF, name);
     }
     let set = gates(quota.is_some());
-    one(NEWSETELEM, CREATE | EXCLUSIVE, table, set, key, gate)
+    one(NEWSETELEM, CREATE, table, set, key, gate)
 }
 
 /// A counter, labelled.
@@ -99,7 +99,7 @@ pub(super) fn add_usage(table: &str, key: FlowKey, label: &str) -> Message {
     let mut userdata = vec![UDATA_COMMENT, u8::try_from(text.len()).unwrap_or(u8::MAX)];
     userdata.append(&mut text);
     let usage = element(key).bytes(ELEM_USERDATA, &userdata);
-    // Without EXCLUSIVE: a counter that is there goes on counting.
+    // Without NLM_F_EXCL: a counter that is there goes on counting.
     one(NEWSETELEM, CREATE, table, Set::Usage, key, usage)
 }
 

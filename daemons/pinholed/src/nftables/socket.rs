@@ -26,8 +26,6 @@ const INET: u8 = 1;
 
 /// Flags of a request.
 pub(super) const CREATE: u16 = 0x400;
-/// With [`CREATE`]: refuse what exists already.
-pub(super) const EXCLUSIVE: u16 = 0x200;
 /// Of a read: every element.
 pub(super) const DUMP: u16 = 0x300;
 
