@@ -325,3 +325,31 @@ fn a_refused_job_leaves_no_gate_however_many_wait_with_it() {
         assert_eq!(standing, if outcome.is_ok() { 16 } else { 0 }, "job {job}");
     }
 }
+
+#[test]
+fn fragments_pass_by_no_gate_whatever_is_in_them() {
+    for ip6 in [false, true] {
+        let mut gate = Gate::new();
+        let (a, b, key) = ports(&gate, ip6);
+        gate.run(open(key, 60_000));
+        // Read as a port, what is in them is not guarded.
+        let datagram = [0; 8000];
+        let ip = key.source.ip();
+        let sender = gate.net.a().udp_at(SocketAddr::new(ip, 20_004));
+        let received = || gate.net.b().received_packets("eth0");
+        let before = received();
+        for to in [
+            key.destination,
+            SocketAddr::new(key.destination.ip(), 20_006),
+        ] {
+            for _ in 0..100 {
+                sender.send_to(&datagram, to).unwrap();
+            }
+        }
+        // What follows on the same way has arrived: so has all that would have.
+        let _follows = a.send_every(b.address(), Duration::from_millis(2));
+        b.wait_for_more(20);
+        let arrived = received() - before;
+        assert!(arrived < 100, "{arrived} packets");
+    }
+}

@@ -66,6 +66,12 @@ pub(super) fn frame(settings: &TableSettings) -> Vec<Message> {
         }
     };
     for family in FAMILIES {
+        messages.push(rule(verdict(
+            expression(later_fragment(family), "counter", Attributes::new()),
+            NF_DROP,
+        )));
+    }
+    for family in FAMILIES {
         let key = load_key(guarded(settings, Some(family)), family);
         let passed = lookup(lookup(key, Set::Gate, family), Set::Usage, family);
         messages.push(rule(verdict(passed, NF_ACCEPT)));
@@ -115,7 +121,7 @@ fn meta(list: Attributes, key: u32) -> Attributes {
     expression(list, "meta", Attributes::new().u32(1, REGISTER).u32(2, key))
 }
 
-/// Compares the first register; 0 is equal, 3 at most, 5 at least.
+/// Compares the first register; 0 is equal, 1 not equal, 3 at most, 5 at least.
 fn compare(list: Attributes, operator: u32, value: &[u8]) -> Attributes {
     let data = Attributes::new()
         .u32(1, REGISTER)
@@ -134,15 +140,48 @@ fn payload(list: Attributes, register: u32, base: u32, offset: u32, length: u32)
     expression(list, "payload", data)
 }
 
-/// UDP to a guarded port.
-fn guarded(settings: &TableSettings, family: Option<Family>) -> Attributes {
+/// UDP, of one family if it is given.
+fn udp(family: Option<Family>) -> Attributes {
     let mut list = Attributes::new();
     if let Some(family) = family {
         // NFT_META_NFPROTO: 2 is IPv4, 10 is IPv6.
         let protocol = if family == Family::Ip4 { 2 } else { 10 };
         list = compare(meta(list, 15), 0, &[protocol]);
     }
-    list = compare(meta(list, 16), 0, &[UDP]);
+    compare(meta(list, 16), 0, &[UDP])
+}
+
+/// A fragment of a UDP datagram other than its first. It has no ports: its sender's data would be read in their place,
+/// and choose whether it passes and is counted.
+fn later_fragment(family: Family) -> Attributes {
+    let list = udp(Some(family));
+    // The fragment offset: RFC 791 3.1, the low thirteen bits at octet 6; RFC 8200 4.5, the high thirteen bits at octet
+    // 2 of extension header 44.
+    let (list, mask) = match family {
+        Family::Ip4 => (payload(list, REGISTER, 1, 6, 2), 0x1fff_u16),
+        Family::Ip6 => {
+            let data = Attributes::new()
+                .u32(1, REGISTER)
+                .bytes(2, &[44])
+                .u32(3, 2)
+                .u32(4, 2);
+            (expression(list, "exthdr", data), 0xfff8)
+        }
+    };
+    let value = |octets: &[u8]| Attributes::new().bytes(1, octets);
+    let masked = Attributes::new()
+        .u32(1, REGISTER)
+        .u32(2, REGISTER)
+        .u32(3, 2)
+        .nested(4, value(&mask.to_be_bytes()))
+        .nested(5, value(&[0, 0]));
+    // Not equal.
+    compare(expression(list, "bitwise", masked), 1, &[0, 0])
+}
+
+/// UDP to a guarded port.
+fn guarded(settings: &TableSettings, family: Option<Family>) -> Attributes {
+    let mut list = udp(family);
     let (first, last) = settings.ports;
     list = payload(list, REGISTER, 2, 2, 2);
     list = compare(list, 5, &first.to_be_bytes());

@@ -7,6 +7,7 @@
 //!   set usage4 { the same key; counter }                                               what passed
 //!   set gate6, map volume6, set usage6                                                 IPv6
 //!   chain forward {                                     hook forward, policy accept: nothing of others is touched
+//!     udp, a fragment other than the first  counter drop
 //!     udp dport PORTS  saddr . sport . daddr . dport @gate4  saddr . sport . daddr . dport @usage4  accept
 //!     udp dport PORTS  quota name saddr . sport . daddr . dport map @volume4  ... @usage4  accept
 //!     udp dport PORTS  ... the same for IPv6
@@ -14,6 +15,9 @@
 //!   }
 //! }
 //! ```
+//!
+//! A fragment other than the first has no ports to look up. A host that tracks connections puts datagrams together before
+//! this chain sees them, and loses none to its first rule.
 //!
 //! A quota is an object that all flows of a session share, whichever of them spends it.
 //!
