@@ -88,7 +88,7 @@ impl<S: Services> Core<S> {
     /// The one door.
     pub fn handle(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) {
         match event {
-            Event::Message { flow, message } => self.receive(now, flow, message),
+            Event::Message { flow, message } => self.receive(now, flow, message, effects),
             Event::Malformed { flow, failure } => {
                 self.counters.malformed += 1;
                 if let Some(response) = failure.response() {
@@ -225,12 +225,33 @@ impl<S: Services> Core<S> {
         self.with_layer(|layer, out| layer.respond(now.instant, id, response, out));
     }
 
-    fn receive(&mut self, now: Now, flow: Flow, mut message: Message) {
+    fn receive(&mut self, now: Now, flow: Flow, mut message: Message, effects: &mut Vec<Effect>) {
         if message.is_request() {
+            if message.via().is_err() {
+                self.unroutable(flow, &message, effects);
+                return;
+            }
             // RFC 3261 18.2.1, RFC 3581 4.
             message.stamp_received(flow.remote);
         }
         self.with_layer(|layer, out| layer.receive(now.instant, flow, message, out));
+    }
+
+    /// A request whose Via names no transaction and nowhere to answer to: refused where it came from
+    /// (RFC 4475 3.1.2.1), statelessly.
+    fn unroutable(&mut self, flow: Flow, request: &Message, effects: &mut Vec<Effect>) {
+        self.counters.malformed += 1;
+        let refusal = request
+            .check()
+            .err()
+            .filter(|_| *request.method() != Method::Ack)
+            .and_then(|fault| fault.rejection().response(request));
+        if let Some(response) = refusal {
+            effects.push(Effect::Send {
+                flow,
+                bytes: response.to_bytes(),
+            });
+        }
     }
 
     fn drain(&mut self, now: Now, effects: &mut Vec<Effect>) {
