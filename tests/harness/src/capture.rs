@@ -39,7 +39,8 @@ impl Capture {
                 "-i", "any", "-U", "-Z", "root", "-s", "0", "-B", "16384", "-w",
             ])
             .arg(&file)
-            .arg(filter);
+            // With the packet that ends the capture.
+            .arg(format!("({filter}) or udp dst port 9"));
         let process = Process::start("tcpdump", &mut command, &log);
         wait_until("tcpdump to listen", PATIENCE, || {
             process.log().contains("listening on")

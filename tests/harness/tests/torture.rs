@@ -88,19 +88,25 @@ fn call_id(octets: &[u8]) -> Option<String> {
     })
 }
 
-/// The first branch of a message, if it has one.
-fn branch(octets: &[u8]) -> Option<String> {
+/// Sent-by and branch of the topmost Via: what names the transaction.
+fn transaction(octets: &[u8]) -> Option<(String, String)> {
     let text = String::from_utf8_lossy(octets).into_owned();
-    let (_, rest) = text.split_once("branch=")?;
-    let end = rest.find([';', ',', '\r', ' ']).unwrap_or(rest.len());
-    rest.get(..end).map(str::to_owned)
+    let via = text.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        let name = name.trim();
+        (name.eq_ignore_ascii_case("Via") || name.eq_ignore_ascii_case("v")).then_some(value)
+    })?;
+    let sent_by = via.split(';').next()?.split_whitespace().last()?;
+    let (_, rest) = via.split_once("branch=")?;
+    let branch = rest.split([';', ',', ' ']).next()?;
+    Some((sent_by.to_owned(), branch.to_owned()))
 }
 
 /// The first final status that reaches one of the sockets and answers `request`: others are
 /// repetitions of earlier answers (RFC 3261 17.2.1). Some of the RFC's messages share a branch, and so
 /// are one transaction to whoever sees both.
 fn final_status(sockets: &[UdpSocket], request: &[u8], patience: Duration) -> Option<u16> {
-    let (wanted, transaction) = (call_id(request), branch(request));
+    let (wanted, sent) = (call_id(request), transaction(request));
     let deadline = Instant::now() + patience;
     let mut buffer = [0; 65_536];
     while Instant::now() < deadline {
@@ -110,7 +116,7 @@ fn final_status(sockets: &[UdpSocket], request: &[u8], patience: Duration) -> Op
                 && status >= 200
                 && (wanted.is_none()
                     || call_id(&buffer[..length]) == wanted
-                    || branch(&buffer[..length]) == transaction)
+                    || (sent.is_some() && transaction(&buffer[..length]) == sent))
             {
                 return Some(status);
             }
@@ -121,7 +127,7 @@ fn final_status(sockets: &[UdpSocket], request: &[u8], patience: Duration) -> Op
 
 /// The ports that the messages' Via headers name: responses go there (RFC 3261 18.2.2).
 fn sockets(host: &Host) -> Vec<UdpSocket> {
-    [5060, 5050]
+    [5060, 5050, 5061]
         .map(|port| {
             let socket = host.udp(port);
             socket
