@@ -8,6 +8,7 @@ mod kamailio;
 mod load;
 mod meter;
 mod report;
+mod tollwire;
 
 use std::process::ExitCode;
 
@@ -20,7 +21,7 @@ trait System {
 }
 
 fn main() -> ExitCode {
-    let reports = [kamailio::measure()];
+    let reports = [tollwire::measure(), kamailio::measure()];
     report::print(&reports);
     if reports.iter().any(|report| report.best_rate().is_none()) {
         eprintln!("not even the lowest rate passed without a failure");

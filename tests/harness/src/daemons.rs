@@ -311,6 +311,18 @@ impl Daemons {
         router.nft(&["list", "table", "inet", TABLE])
     }
 
+    /// The account as an operator sees it, by the real `tollctl`.
+    #[must_use]
+    #[track_caller]
+    pub fn show_account(&self, name: &str) -> String {
+        let mut command = std::process::Command::new(program("tollctl"));
+        command
+            .arg("--chargingd")
+            .arg(self.folder.join("chargingd.admin"))
+            .args(["account", "show", name]);
+        crate::process::run(&mut command)
+    }
+
     /// What `GET path` answers on the admin socket of `daemon`.
     #[must_use]
     #[track_caller]
