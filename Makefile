@@ -5,7 +5,7 @@ PREFIX  ?= /usr
 DESTDIR ?=
 DAEMONS := sipd pinholed chargingd
 
-.PHONY: all test netns fuzz soak demo bench install deb packages clean
+.PHONY: all test netns fuzz demo bench install deb packages clean
 
 all: packages
 	$(CARGO) build --release --workspace --bins
@@ -27,11 +27,6 @@ netns: packages
 # Each fuzz target for FUZZ_SECONDS (libFuzzer; needs no nightly toolchain).
 fuzz: packages
 	tests/fuzz/run
-
-# Calls at a steady rate for SOAK_MINUTES; fails when a daemon grows or a pinhole, hold or record is left over.
-soak: packages
-	$(CARGO) build --release --workspace --bins
-	tests/bench/soak
 
 # Two phones, a prepaid balance for a few seconds, and what happens when it runs out.
 demo: packages

@@ -2,7 +2,7 @@
 # Installs what the build and the tests need from Debian: only what is missing, without questions.
 set -eu
 
-needed="gcc make pkg-config libnftnl-dev libmnl-dev libcap2-bin nftables iproute2 util-linux procps
+needed="gcc make libcap2-bin nftables iproute2 util-linux procps
     sip-tester sipsak baresip-core kamailio tshark tcpdump libwireshark-data
     freediameterd freediameter-extensions systemd sqlite3 openssl ca-certificates"
 

@@ -7,6 +7,9 @@ use super::session::{Flow, Session, Volume};
 use crate::flow::FlowKey;
 use crate::nftables::{Change, Job};
 
+/// Counts of flows that are gone, kept one by one; older ones are added up.
+const MAX_PAST: usize = 64;
+
 /// Puts the component in the place of the one of its number. Flows that stay keep their counters; of those that go,
 /// the gate is closed and the count so far is kept.
 pub(super) fn replace_component(
@@ -46,6 +49,9 @@ pub(super) fn replace_component(
     for flow in old {
         if session.flows.iter().any(|kept| kept.key == flow.key) {
             continue;
+        }
+        if session.past.len() >= MAX_PAST {
+            session.merge_oldest_past();
         }
         session.past.push((flow.place, flow.key, flow.usage));
         // Its last count comes with this job.

@@ -167,6 +167,12 @@ impl Session {
             .fold(0, |sum, (_, usage)| sum.saturating_add(usage.packets))
     }
 
+    /// Adds the count of the flow that went first to that of the next that went the same way: media that moves again
+    /// and again costs no memory.
+    pub fn merge_oldest_past(&mut self) {
+        merge_oldest(&mut self.past);
+    }
+
     /// The report of what passed.
     pub fn report(&self) -> Report {
         let mut places: Vec<(Place, Usage)> = self.places().collect();
@@ -195,6 +201,22 @@ impl Session {
         let past = self.past.iter().map(|(place, _, usage)| (*place, *usage));
         past.chain(self.flows.iter().map(|flow| (flow.place, flow.usage)))
     }
+}
+
+fn merge_oldest(past: &mut Vec<(Place, FlowKey, Usage)>) -> bool {
+    let Some((place, _, usage)) = past.first().copied() else {
+        return false;
+    };
+    let next = past
+        .iter_mut()
+        .skip(1)
+        .find(|(other, _, _)| other.direction == place.direction && other.rtcp == place.rtcp);
+    let Some(next) = next else {
+        return false;
+    };
+    next.2 = next.2.plus(usage);
+    past.remove(0);
+    true
 }
 
 fn flows_of(places: &[(Place, Usage)], component: u32) -> Vec<MediaSubComponent> {
@@ -235,5 +257,35 @@ pub fn units(uplink: Usage, downlink: Usage) -> UsedServiceUnit {
         cc_output_octets: Some(downlink.octets),
         cc_service_specific_units: Some(all.packets),
         ..UsedServiceUnit::default()
+    }
+}
+
+#[cfg(test)]
+mod past_tests {
+    use super::*;
+
+    #[test]
+    fn what_passed_is_added_up_by_direction_and_kind() {
+        let key = |port: u16| {
+            let end = |last: u8, port: u16| ([192, 0, 2, last], port).into();
+            FlowKey::new(end(1, port), end(2, port)).unwrap()
+        };
+        let place = |direction, rtcp| Place {
+            component: 1,
+            flow: 1,
+            direction,
+            rtcp,
+        };
+        let usage = |octets| Usage { packets: 1, octets };
+        let mut past = vec![
+            (place(Direction::Uplink, false), key(1), usage(1)),
+            (place(Direction::Downlink, false), key(2), usage(10)),
+            (place(Direction::Uplink, true), key(3), usage(100)),
+            (place(Direction::Uplink, false), key(4), usage(1000)),
+        ];
+        let merged = merge_oldest(&mut past);
+        assert!(merged);
+        let octets: Vec<u64> = past.iter().map(|(_, _, usage)| usage.octets).collect();
+        assert_eq!(octets, [10, 100, 1001]);
     }
 }
