@@ -126,6 +126,7 @@ impl Line {
             callee_flow: callee_flow.map(Flow::from),
             dialog,
             candidate: None,
+            early_sequences: (0, 0),
             invite: None,
         })
     }

@@ -33,10 +33,8 @@ impl<S: Services> Core<S> {
         let (Ok(sequence), method) = (request.cseq(), request.method().clone()) else {
             return;
         };
-        if let Some(entry) = self.calls.get_mut(number)
-            && let Some(dialog) = entry.dialog.as_mut()
-        {
-            dialog.note_request(from, &request);
+        if let Some(entry) = self.calls.get_mut(number) {
+            entry.note_request(from, &request);
         }
         let body = sdp::description(&request);
         self.contexts.insert(

@@ -278,18 +278,23 @@ impl<S: Services> Core<S> {
             .find(|(dialog, _)| *dialog.callee.tag == *tag)
             .map(|(dialog, flow)| (dialog.clone(), flow))
             .or_else(|| Some((self.dialog_from(message)?, None)))
+            .map(|(mut dialog, flow)| {
+                entry.count_early_requests(&mut dialog);
+                (dialog, flow)
+            })
     }
 
     fn choose(&mut self, number: CallNumber, tag: &str) {
         let Some(entry) = self.calls.get_mut(number) else {
             return;
         };
-        let Some((dialog, flow)) = entry.candidate.take() else {
+        let Some((mut dialog, flow)) = entry.candidate.take() else {
             return;
         };
         if *dialog.callee.tag != *tag {
             return;
         }
+        entry.count_early_requests(&mut dialog);
         entry.callee_flow = flow;
         Rc::make_mut(&mut entry.parties).callee_address = flow.map(|flow| flow.remote.ip());
         entry.dialog = Some(dialog);

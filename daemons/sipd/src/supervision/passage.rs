@@ -60,6 +60,7 @@ impl<S: Services> Core<S> {
             callee_flow: None,
             dialog: None,
             candidate: None,
+            early_sequences: (0, 0),
             invite: Some(id),
         };
         let event = CallEvent::Invited {

@@ -87,6 +87,25 @@ fn a_balance_of_seconds_is_used_to_the_last_one() {
 }
 
 #[test]
+fn requests_before_the_answer_count_in_the_byes_of_the_proxy() {
+    permuted(
+        "PRACK, then the credit ends",
+        |world| {
+            world.charging.balance = 7;
+            world.phones[1].reliable = true;
+        },
+        1,
+        |world| {
+            assert!(world.phones[1].pracked);
+            assert_eq!(world.charging.ends, [EndCause::CreditExhausted]);
+            // A BYE with the CSeq of the PRACK would be refused (RFC 3261 12.2.2).
+            assert_eq!(world.phones[0].byes_received, 1);
+            assert_eq!(world.phones[1].byes_received, 1);
+        },
+    );
+}
+
+#[test]
 fn who_cannot_pay_is_told_so_and_costs_nothing() {
     for (code, status) in [(4012, 402), (5030, 403), (4010, 403), (3004, 503)] {
         permuted(

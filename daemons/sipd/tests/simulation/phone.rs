@@ -45,6 +45,8 @@ pub struct Phone {
     pub answer_after: Option<Duration>,
     /// Answer with a description in a 183 first.
     pub early: bool,
+    /// Ring reliably (RFC 3262).
+    pub reliable: bool,
     /// Never acknowledge a 2xx.
     pub never_acks: bool,
     /// Put no offer into the INVITE.
@@ -61,6 +63,9 @@ pub struct Phone {
     cancelled: bool,
     over: bool,
     patience: u32,
+    pub pracked: bool,
+    /// Highest CSeq of the other party.
+    remote_sequence: u32,
 }
 
 impl Phone {
@@ -77,6 +82,7 @@ impl Phone {
             answer: None,
             answer_after: Some(Duration::from_millis(300)),
             early: false,
+            reliable: false,
             never_acks: false,
             late_offer: false,
             knows_timers: false,
@@ -88,6 +94,8 @@ impl Phone {
             cancelled: false,
             over: false,
             patience: 200,
+            pracked: false,
+            remote_sequence: 0,
         }
     }
 
@@ -267,6 +275,10 @@ impl Phone {
     ) {
         let mut out = Vec::new();
         let in_dialog = message.to().unwrap().tag().is_some();
+        let number = message.cseq().unwrap().number;
+        // RFC 3261 12.2.2.
+        let is_out_of_order = in_dialog && number <= self.remote_sequence;
+        self.remote_sequence = self.remote_sequence.max(number);
         let response = match message.method() {
             Method::Invite if !in_dialog => {
                 self.incoming = Some((id, message.clone()));
@@ -282,8 +294,20 @@ impl Phone {
                     for route in message.headers(HeaderName::RecordRoute) {
                         ringing = ringing.header(HeaderName::RecordRoute, route);
                     }
+                    if self.reliable {
+                        ringing = ringing
+                            .header(HeaderName::Require, "100rel")
+                            .header(HeaderName::RSeq, "1");
+                    }
                     ringing.header(HeaderName::Contact, &self.contact()).build()
                 }
+            }
+            Method::Prack => {
+                self.pracked = true;
+                Message::response_to(message, 200, "").build()
+            }
+            Method::Bye if is_out_of_order && self.is_in_call() => {
+                Message::response_to(message, 500, "").build()
             }
             _ if !self.is_in_call() && *message.method() != Method::Bye => {
                 Message::response_to(message, 481, "").build()
@@ -303,7 +327,13 @@ impl Phone {
 
     fn response(&mut self, now: Instant, message: &Message, sent: &mut Vec<Bytes>) {
         let status = message.status().unwrap();
-        if *message.method() != Method::Invite || status < 200 {
+        if *message.method() != Method::Invite {
+            return;
+        }
+        if status < 200 {
+            if message.lists(HeaderName::Require, "100rel") && !self.pracked {
+                self.acknowledge_provisional(now, message, sent);
+            }
             return;
         }
         let number = message.cseq().unwrap().number;
@@ -327,7 +357,7 @@ impl Phone {
                 remote: message.header(HeaderName::To).unwrap().into(),
                 target: message.contact().unwrap().uri.into(),
                 routes,
-                sequence: 1,
+                sequence: 1 + u32::from(self.pracked),
             });
         }
         if !self.never_acks {
@@ -340,6 +370,29 @@ impl Phone {
             // The answer crossed our CANCEL.
             self.act(now, Action::Bye, sent);
         }
+    }
+
+    fn acknowledge_provisional(&mut self, now: Instant, ringing: &Message, sent: &mut Vec<Bytes>) {
+        self.pracked = true;
+        let via = self.via();
+        let mut routes: Vec<&str> = ringing.headers(HeaderName::RecordRoute).collect();
+        routes.reverse();
+        let mut builder = RequestBuilder::new(Method::Prack, ringing.contact().unwrap().uri)
+            .header(HeaderName::Via, &via)
+            .header(HeaderName::MaxForwards, "70");
+        for route in routes {
+            builder = builder.header(HeaderName::Route, route);
+        }
+        for name in [HeaderName::From, HeaderName::To, HeaderName::CallId] {
+            builder = builder.header(name, ringing.header(name).unwrap());
+        }
+        let prack = builder
+            .header(HeaderName::CSeq, "2 PRACK")
+            .header(HeaderName::RAck, "1 1 INVITE")
+            .build();
+        let (flow, mut out) = (self.flow(), Vec::new());
+        self.layer.send_request(now, flow, prack, &mut out);
+        self.work(now, out, sent);
     }
 
     fn success(&self, request: &Message) -> Message {
