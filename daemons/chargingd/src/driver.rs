@@ -20,7 +20,7 @@ use tollwire_diameter::{Message, ResultCode, dictionary};
 use tollwire_runtime::clock::Now;
 use tollwire_runtime::daemon::{self, Fault, Started};
 use tollwire_runtime::diameter::{Node, NodeEvent, NodeHandle, PeerId, ReplyTo};
-use tollwire_runtime::metrics::{Gauge, Metrics};
+use tollwire_runtime::metrics::{Gauges, Metrics, Reading};
 use tollwire_runtime::records::RecordWriter;
 use tollwire_runtime::signals::{Request, Signals};
 use tollwire_runtime::{admin as runtime_admin, notify};
@@ -171,23 +171,17 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     let node = Node::start(config.node(), events).map_err(Fault::unavailable)?;
     let (asks, mut asked) = mpsc::channel(QUEUE);
     let metrics = Metrics::new("chargingd");
-    let gauges = Gauges::register(&metrics);
+    let gauges = Gauges::register(&metrics, GAUGE_ROWS);
     let routes = Routes {
         asks,
         store: config.store.path.clone(),
         records: config.records.directory.clone(),
     };
-    let router = admin::router(routes).merge(metrics.router());
-    let _admin =
-        runtime_admin::serve_unix(&config.admin.socket, router).map_err(Fault::unavailable)?;
-    let _metrics = match config.admin.metrics {
-        Some(address) => Some(
-            runtime_admin::serve_tcp(address, metrics.router())
-                .await
-                .map_err(Fault::unavailable)?,
-        ),
-        None => None,
-    };
+    let router = admin::router(routes);
+    let _serving =
+        runtime_admin::serve(&config.admin.socket, config.admin.metrics, router, &metrics)
+            .await
+            .map_err(Fault::unavailable)?;
     let mut driver = Driver {
         core: Core::new(config.settings(), tariffs, state),
         config,
@@ -415,59 +409,36 @@ impl Driver {
     }
 }
 
-type Reading = fn(&Core) -> u64;
-
-/// What `/metrics` shows; set from the core's counters now and then.
-struct Gauges {
-    all: Vec<(Gauge, Reading)>,
-}
-
-impl Gauges {
-    fn register(metrics: &Metrics) -> Self {
-        let rows: [(&str, &str, Reading); 8] = [
-            ("requests", "Credit-Control-Requests received", |core| {
-                core.counters().requests
-            }),
-            (
-                "requests_repeated",
-                "Requests answered from memory",
-                |core| core.counters().repeated,
-            ),
-            ("requests_refused", "Requests refused", |core| {
-                core.counters().refused
-            }),
-            (
-                "excessive_reports",
-                "Reports of more than was granted",
-                |core| core.counters().excessive_reports,
-            ),
-            (
-                "supervision_expired",
-                "Sessions closed because their client fell silent",
-                |core| core.counters().supervision_expired,
-            ),
-            ("records", "Charge records made", |core| {
-                core.counters().records
-            }),
-            ("sessions", "Sessions that run", |core| {
-                core.open_sessions().count() as u64
-            }),
-            ("accounts", "Accounts", |core| {
-                core.accounts().count() as u64
-            }),
-        ];
-        let mut all = Vec::new();
-        for (name, help, read) in rows {
-            let gauge = Gauge::default();
-            metrics.register(|registry| registry.register(name, help, gauge.clone()));
-            all.push((gauge, read));
-        }
-        Self { all }
-    }
-
-    fn set(&self, core: &Core) {
-        for (gauge, read) in &self.all {
-            gauge.set(i64::try_from(read(core)).unwrap_or(i64::MAX));
-        }
-    }
-}
+/// What `/metrics` shows.
+const GAUGE_ROWS: &[(&str, &str, Reading<Core>)] = &[
+    ("requests", "Credit-Control-Requests received", |core| {
+        core.counters().requests
+    }),
+    (
+        "requests_repeated",
+        "Requests answered from memory",
+        |core| core.counters().repeated,
+    ),
+    ("requests_refused", "Requests refused", |core| {
+        core.counters().refused
+    }),
+    (
+        "excessive_reports",
+        "Reports of more than was granted",
+        |core| core.counters().excessive_reports,
+    ),
+    (
+        "supervision_expired",
+        "Sessions closed because their client fell silent",
+        |core| core.counters().supervision_expired,
+    ),
+    ("records", "Charge records made", |core| {
+        core.counters().records
+    }),
+    ("sessions", "Sessions that run", |core| {
+        core.open_sessions().count() as u64
+    }),
+    ("accounts", "Accounts", |core| {
+        core.accounts().count() as u64
+    }),
+];

@@ -18,7 +18,7 @@ use tollwire_diameter::{Message, ResultCode, dictionary::command};
 use tollwire_runtime::clock::Now;
 use tollwire_runtime::daemon::{self, Fault, Started};
 use tollwire_runtime::diameter::{Node, NodeEvent, NodeHandle, ReplyTo};
-use tollwire_runtime::metrics::{Gauge, Metrics};
+use tollwire_runtime::metrics::{Gauges, Metrics, Reading};
 use tollwire_runtime::signals::{Request, Signals};
 use tollwire_runtime::{admin as runtime_admin, notify};
 
@@ -87,18 +87,12 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     let node = Node::start(config.node(), events).map_err(Fault::unavailable)?;
     let (asks, mut asked) = mpsc::channel(16);
     let metrics = Metrics::new("pinholed");
-    let gauges = Gauges::register(&metrics);
-    let router = admin::router(asks).merge(metrics.router());
-    let _admin =
-        runtime_admin::serve_unix(&config.admin.socket, router).map_err(Fault::unavailable)?;
-    let _metrics = match config.admin.metrics {
-        Some(address) => Some(
-            runtime_admin::serve_tcp(address, metrics.router())
-                .await
-                .map_err(Fault::unavailable)?,
-        ),
-        None => None,
-    };
+    let gauges = Gauges::register(&metrics, GAUGE_ROWS);
+    let router = admin::router(asks);
+    let _serving =
+        runtime_admin::serve(&config.admin.socket, config.admin.metrics, router, &metrics)
+            .await
+            .map_err(Fault::unavailable)?;
     let mut driver = Driver {
         core,
         node,
@@ -320,55 +314,32 @@ impl Driver {
     }
 }
 
-type Reading = fn(&Core) -> u64;
-
 /// What `/metrics` shows.
-struct Gauges {
-    all: Vec<(Gauge, Reading)>,
-}
-
-impl Gauges {
-    fn register(metrics: &Metrics) -> Self {
-        let rows: [(&str, &str, Reading); 7] = [
-            ("authorised", "AA-Requests received", |core| {
-                core.counters().authorised
-            }),
-            ("refused", "Requests refused", |core| {
-                core.counters().refused
-            }),
-            ("terminated", "Sessions ended by their client", |core| {
-                core.counters().terminated
-            }),
-            ("bearers_lost", "Sessions whose media fell silent", |core| {
-                core.counters().losses
-            }),
-            (
-                "spent",
-                "Sessions whose time or octets were spent",
-                |core| core.counters().spent,
-            ),
-            ("sessions", "Sessions known", |core| {
-                core.sessions().count() as u64
-            }),
-            ("flows_open", "Flows that may pass", |core| {
-                core.sessions()
-                    .filter(|session| !session.spent)
-                    .map(|session| session.flows.iter().filter(|flow| flow.open).count() as u64)
-                    .sum()
-            }),
-        ];
-        let mut all = Vec::new();
-        for (name, help, read) in rows {
-            let gauge = Gauge::default();
-            metrics.register(|registry| registry.register(name, help, gauge.clone()));
-            all.push((gauge, read));
-        }
-        Self { all }
-    }
-
-    fn set(&self, core: &Core) {
-        for (gauge, read) in &self.all {
-            gauge.set(i64::try_from(read(core)).unwrap_or(i64::MAX));
-        }
-    }
-}
+const GAUGE_ROWS: &[(&str, &str, Reading<Core>)] = &[
+    ("authorised", "AA-Requests received", |core| {
+        core.counters().authorised
+    }),
+    ("refused", "Requests refused", |core| {
+        core.counters().refused
+    }),
+    ("terminated", "Sessions ended by their client", |core| {
+        core.counters().terminated
+    }),
+    ("bearers_lost", "Sessions whose media fell silent", |core| {
+        core.counters().losses
+    }),
+    (
+        "spent",
+        "Sessions whose time or octets were spent",
+        |core| core.counters().spent,
+    ),
+    ("sessions", "Sessions known", |core| {
+        core.sessions().count() as u64
+    }),
+    ("flows_open", "Flows that may pass", |core| {
+        core.sessions()
+            .filter(|session| !session.spent)
+            .map(|session| session.flows.iter().filter(|flow| flow.open).count() as u64)
+            .sum()
+    }),
+];

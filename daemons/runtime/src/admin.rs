@@ -13,6 +13,8 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, UnixListener};
 
+use crate::metrics::Metrics;
+
 /// An error as the operator sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
@@ -113,6 +115,20 @@ pub async fn serve_tcp(address: std::net::SocketAddr, router: Router) -> io::Res
         let _ = axum::serve(listener, router).await;
     });
     Ok(Serving { task, _file: None })
+}
+
+/// Serves a daemon's routes and its metrics on the Unix socket, and the metrics alone on `scrape`, if given.
+pub async fn serve(
+    socket: &Path,
+    scrape: Option<std::net::SocketAddr>,
+    router: Router,
+    metrics: &Metrics,
+) -> io::Result<Vec<Serving>> {
+    let mut serving = vec![serve_unix(socket, router.merge(metrics.router()))?];
+    if let Some(address) = scrape {
+        serving.push(serve_tcp(address, metrics.router()).await?);
+    }
+    Ok(serving)
 }
 
 /// A running server; dropping it ends it.

@@ -51,6 +51,34 @@ impl Metrics {
     }
 }
 
+/// How a gauge is read off a daemon's core.
+pub type Reading<T> = fn(&T) -> u64;
+
+/// Gauges that are read off a daemon's core now and then.
+pub struct Gauges<T> {
+    all: Vec<(Gauge, Reading<T>)>,
+}
+
+impl<T> Gauges<T> {
+    /// Registers `rows`: name, help, and how it is read.
+    pub fn register(metrics: &Metrics, rows: &[(&str, &str, Reading<T>)]) -> Self {
+        let mut all = Vec::new();
+        for (name, help, read) in rows {
+            let gauge = Gauge::default();
+            metrics.register(|registry| registry.register(*name, *help, gauge.clone()));
+            all.push((gauge, *read));
+        }
+        Self { all }
+    }
+
+    /// Reads all of them off `core`.
+    pub fn set(&self, core: &T) {
+        for (gauge, read) in &self.all {
+            gauge.set(i64::try_from(read(core)).unwrap_or(i64::MAX));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

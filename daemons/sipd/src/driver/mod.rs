@@ -22,7 +22,7 @@ use tokio::task::LocalSet;
 use tollwire_runtime::clock::Now;
 use tollwire_runtime::daemon::{self, Fault, Started};
 use tollwire_runtime::diameter::{Node, NodeEvent, NodeHandle, PeerId};
-use tollwire_runtime::metrics::{Gauge, Metrics};
+use tollwire_runtime::metrics::{Gauges, Metrics, Reading};
 use tollwire_runtime::signals::{Request, Signals};
 use tollwire_runtime::{admin as runtime_admin, notify};
 use tollwire_sip::transaction::{Flow, TransactionLayer, Transport};
@@ -117,18 +117,12 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     let layer = TransactionLayer::new(timers, limits);
     let (asks, mut asked) = mpsc::channel::<(Ask, Reply)>(64);
     let metrics = Metrics::new("sipd");
-    let gauges = Gauges::register(&metrics);
-    let router = admin::router(asks).merge(metrics.router());
-    let _admin =
-        runtime_admin::serve_unix(&config.admin.socket, router).map_err(Fault::unavailable)?;
-    let _metrics = match config.admin.metrics {
-        Some(address) => Some(
-            runtime_admin::serve_tcp(address, metrics.router())
-                .await
-                .map_err(Fault::unavailable)?,
-        ),
-        None => None,
-    };
+    let gauges = Gauges::register(&metrics, GAUGE_ROWS);
+    let router = admin::router(asks);
+    let _serving =
+        runtime_admin::serve(&config.admin.socket, config.admin.metrics, router, &metrics)
+            .await
+            .map_err(Fault::unavailable)?;
     let mut driver = Driver {
         core: Core::new(config.policy(), listeners, local, layer, random()),
         sockets,
@@ -445,57 +439,34 @@ pub(crate) fn printed(flow: &Flow) -> String {
     format!("{}/{}", flow.transport.as_str(), flow.remote)
 }
 
-type Reading = fn(&Core<Local>) -> u64;
-
 /// What `/metrics` shows.
-struct Gauges {
-    all: Vec<(Gauge, Reading)>,
-}
-
-impl Gauges {
-    fn register(metrics: &Metrics) -> Self {
-        let rows: [(&str, &str, Reading); 8] = [
-            (
-                "requests",
-                "Requests received, repetitions not counted",
-                |core| core.counters().requests,
-            ),
-            ("calls_begun", "Calls begun", |core| core.counters().calls),
-            ("calls_answered", "Calls answered", |core| {
-                core.counters().answered
-            }),
-            (
-                "strays",
-                "Messages dropped because they belong to nothing",
-                |core| core.counters().strays,
-            ),
-            ("malformed", "Messages that could not be read", |core| {
-                core.counters().malformed
-            }),
-            ("calls", "Calls at present", |core| {
-                core.calls().len() as u64
-            }),
-            ("contexts", "Requests under way", |core| {
-                core.load().1 as u64
-            }),
-            (
-                "held",
-                "Messages that wait for charging or limiter",
-                |core| core.load().0 as u64,
-            ),
-        ];
-        let mut all = Vec::new();
-        for (name, help, read) in rows {
-            let gauge = Gauge::default();
-            metrics.register(|registry| registry.register(name, help, gauge.clone()));
-            all.push((gauge, read));
-        }
-        Self { all }
-    }
-
-    fn set(&self, core: &Core<Local>) {
-        for (gauge, read) in &self.all {
-            gauge.set(i64::try_from(read(core)).unwrap_or(i64::MAX));
-        }
-    }
-}
+const GAUGE_ROWS: &[(&str, &str, Reading<Core<Local>>)] = &[
+    (
+        "requests",
+        "Requests received, repetitions not counted",
+        |core| core.counters().requests,
+    ),
+    ("calls_begun", "Calls begun", |core| core.counters().calls),
+    ("calls_answered", "Calls answered", |core| {
+        core.counters().answered
+    }),
+    (
+        "strays",
+        "Messages dropped because they belong to nothing",
+        |core| core.counters().strays,
+    ),
+    ("malformed", "Messages that could not be read", |core| {
+        core.counters().malformed
+    }),
+    ("calls", "Calls at present", |core| {
+        core.calls().len() as u64
+    }),
+    ("contexts", "Requests under way", |core| {
+        core.load().1 as u64
+    }),
+    (
+        "held",
+        "Messages that wait for charging or limiter",
+        |core| core.load().0 as u64,
+    ),
+];
