@@ -1,9 +1,14 @@
 //! Octets nobody should send: mutations, truncations, limits. Never a panic, never growth without bound.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tollwire_sip::message::{MAX_HEADER_FIELDS, MAX_MESSAGE_SIZE};
+use tollwire_sip::transaction::{
+    ClientTransactionId, Flow, Limits, Output, ServerTransactionId, Timers, TransactionLayer,
+    Transport,
+};
 use tollwire_sip::{Fault, Message, Method};
 
 #[path = "../../../tests/fuzz/src/sip.rs"]
@@ -142,6 +147,176 @@ fn mutated_streams_and_descriptions_do_no_harm() {
     for _ in 0..30_000 {
         bodies::sdp(&mutate(&mut random, &descriptions));
     }
+}
+
+/// Requests and responses of few branches, so that they meet each other's transactions.
+fn related_messages() -> Vec<Vec<u8>> {
+    let mut messages = Vec::new();
+    for branch in 0..4 {
+        for method in ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS"] {
+            let fields = format!(
+                "Via: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK{branch}\r\nFrom: <sip:a@example.org>;tag=a\r\n\
+                 To: <sip:b@example.org>\r\nCall-ID: {branch}\r\nCSeq: 1 {method}\r\nMax-Forwards: 70\r\n\
+                 Content-Length: 0\r\n\r\n"
+            );
+            messages.push(format!("{method} sip:b@example.org SIP/2.0\r\n{fields}").into_bytes());
+            for status in [100, 180, 200, 487] {
+                messages.push(format!("SIP/2.0 {status} \r\n{fields}").into_bytes());
+            }
+        }
+    }
+    messages
+}
+
+/// A transaction layer whose user answers, asks and cancels at random.
+struct Ordeal {
+    layer: TransactionLayer,
+    now: Instant,
+    random: Random,
+    servers: Vec<(ServerTransactionId, Message)>,
+    clients: Vec<ClientTransactionId>,
+    ended: (u32, u32),
+    timers_run: u64,
+}
+
+const MOST_TRANSACTIONS: usize = 40;
+
+impl Ordeal {
+    fn new() -> Self {
+        let limits = Limits {
+            server_transactions: MOST_TRANSACTIONS,
+            ..Limits::default()
+        };
+        Self {
+            layer: TransactionLayer::new(Timers::default(), limits),
+            now: Instant::now(),
+            random: Random(3),
+            servers: Vec::new(),
+            clients: Vec::new(),
+            ended: (0, 0),
+            timers_run: 0,
+        }
+    }
+
+    fn flow(&mut self) -> Flow {
+        Flow {
+            transport: [Transport::Udp, Transport::Tcp][self.random.below(2)],
+            local: "192.0.2.1:5060".parse().expect("address"),
+            remote: "192.0.2.2:5060".parse().expect("address"),
+        }
+    }
+
+    /// One message comes in, and the user does one thing.
+    fn turn(&mut self, octets: &[u8]) {
+        let Ok(message) = Message::parse(Bytes::copy_from_slice(octets)) else {
+            return;
+        };
+        let flow = self.flow();
+        let mut out = Vec::new();
+        (self.layer).receive(self.now, flow, message.clone(), &mut out);
+        // At most an ACK or a CANCEL, what is told, and that the transaction is over.
+        assert!(out.len() <= 3, "{out:?}");
+        match self.random.below(8) {
+            0 | 1 if !self.servers.is_empty() => {
+                let at = self.random.below(self.servers.len());
+                let (id, request) = self.servers[at].clone();
+                let status = [100, 180, 200, 202, 408, 486, 503][self.random.below(7)];
+                let response = Message::response_to(&request, status, "").build();
+                self.layer.respond(self.now, id, response, &mut out);
+            }
+            2 if message.is_request() && self.clients.len() < MOST_TRANSACTIONS => {
+                let id = (self.layer).send_request(self.now, flow, message, &mut out);
+                self.clients.push(id);
+            }
+            3 if !self.clients.is_empty() => {
+                let at = self.random.below(self.clients.len());
+                (self.layer).cancel(self.now, self.clients[at], &mut out);
+            }
+            4 if self.random.below(50) == 0 => {
+                self.layer.transport_failed(self.now, flow, &mut out);
+            }
+            5 => {
+                self.now += Duration::from_millis(self.random.below(1000) as u64);
+                self.layer.tick(self.now, &mut out);
+            }
+            _ => {}
+        }
+        self.note(out);
+    }
+
+    fn note(&mut self, out: Vec<Output>) {
+        for output in out {
+            match output {
+                Output::Send { bytes, .. } => {
+                    Message::parse(bytes).expect("what the layer sends reads back");
+                }
+                Output::Request { id, message, .. } | Output::Cancel { id, message, .. } => {
+                    self.servers.push((id, message));
+                }
+                Output::ServerTerminated { id } => {
+                    self.ended.0 += 1;
+                    let before = self.servers.len();
+                    self.servers.retain(|(known, _)| *known != id);
+                    assert_eq!(self.servers.len() + 1, before, "it ends once");
+                }
+                Output::ClientTerminated { id } => {
+                    self.ended.1 += 1;
+                    let before = self.clients.len();
+                    self.clients.retain(|known| *known != id);
+                    assert_eq!(self.clients.len() + 1, before, "it ends once");
+                }
+                _ => {}
+            }
+        }
+        let (clients, servers) = self.layer.load();
+        assert_eq!(servers, self.servers.len());
+        assert!(servers <= MOST_TRANSACTIONS);
+        // Each may have a CANCEL, which outlives it by no more than Timer F.
+        assert!(clients >= self.clients.len());
+    }
+
+    /// The user answers and cancels everything; then the timers alone run.
+    fn end(&mut self) {
+        let mut out = Vec::new();
+        for (id, request) in self.servers.clone() {
+            let response = Message::response_to(&request, 500, "").build();
+            self.layer.respond(self.now, id, response, &mut out);
+        }
+        for id in self.clients.clone() {
+            self.layer.cancel(self.now, id, &mut out);
+        }
+        self.note(out);
+        while let Some(next) = self.layer.next_deadline() {
+            self.now = self.now.max(next);
+            let mut out = Vec::new();
+            self.layer.tick(self.now, &mut out);
+            self.note(out);
+            self.timers_run += 1;
+            assert!(self.timers_run < 10_000, "timers without end");
+        }
+        assert_eq!(self.layer.load(), (0, 0));
+        assert!(self.servers.is_empty() && self.clients.is_empty());
+    }
+}
+
+#[test]
+fn mutated_messages_leave_nothing_in_the_transaction_layer() {
+    let mut corpus = related_messages();
+    let related = corpus.len();
+    corpus.extend(self::corpus());
+    let mut ordeal = Ordeal::new();
+    for turn in 0..100_000 {
+        let octets = match turn % 3 {
+            0 => corpus[ordeal.random.below(related)].clone(),
+            1 => mutate(&mut ordeal.random, &corpus[..related]),
+            _ => mutate(&mut ordeal.random, &corpus),
+        };
+        ordeal.turn(&octets);
+    }
+    ordeal.end();
+    // Enough came to life for this to say something.
+    let (servers, clients) = ordeal.ended;
+    assert!(servers > 1_000 && clients > 1_000, "{servers} {clients}");
 }
 
 #[test]
