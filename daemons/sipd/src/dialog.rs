@@ -5,6 +5,9 @@ use crate::calls::Side;
 use serde::{Deserialize, Serialize};
 use tollwire_sip::{HeaderName, Message, Method, RequestBuilder};
 
+/// More requests than a party sends between two journal lines of its call.
+const UNSEEN_REQUESTS: u32 = 1000;
+
 /// Route values kept per side.
 const MAX_ROUTES: usize = 16;
 
@@ -112,6 +115,14 @@ impl Dialog {
             && let Some(target) = contact(request)
         {
             party.target = target;
+        }
+    }
+
+    /// The journal that this dialog was read from does not tell of each request (INFO, say): our next
+    /// CSeq is above theirs. Gaps are allowed (RFC 3261 12.2.2).
+    pub fn pass_over_unseen_requests(&mut self) {
+        for party in [&mut self.caller, &mut self.callee] {
+            party.sequence = party.sequence.saturating_add(UNSEEN_REQUESTS);
         }
     }
 

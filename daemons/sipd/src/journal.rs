@@ -124,7 +124,10 @@ impl Line {
             caller_tag,
             caller_flow: caller_flow.into(),
             callee_flow: callee_flow.map(Flow::from),
-            dialog,
+            dialog: dialog.map(|mut dialog| {
+                dialog.pass_over_unseen_requests();
+                dialog
+            }),
             candidate: None,
             early_sequences: (0, 0),
             invite: None,

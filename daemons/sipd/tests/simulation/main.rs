@@ -398,6 +398,21 @@ fn a_restart_adopts_live_calls_and_ends_the_others() {
             },
         );
     }
+    permuted(
+        "restart after requests that the journal does not tell of",
+        |world| {
+            world.charging.balance = 15;
+            world.plan(0, 8_000, Action::Info);
+            world.plan(1, 8_000, Action::Info);
+            world.plan_outside(10_000, Planned::Restart(Duration::from_secs(2)));
+        },
+        1,
+        |world| {
+            assert_eq!(world.charging.charged, 15);
+            assert_eq!(world.phones[0].byes_received, 1);
+            assert_eq!(world.phones[1].byes_received, 1);
+        },
+    );
     for moment in [10, 60, 150, 300, 420, 500, 700] {
         permuted(
             "restart during set-up",

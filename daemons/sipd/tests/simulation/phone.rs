@@ -17,6 +17,7 @@ pub enum Action {
     Answer,
     Decline,
     Hold,
+    Info,
     Bye,
     RepeatAnswer,
 }
@@ -207,6 +208,13 @@ impl Phone {
                 if self.is_in_call() {
                     let body = self.description("sendonly");
                     let request = self.in_dialog(Method::Invite, Some(body));
+                    let flow = self.flow();
+                    self.layer.send_request(now, flow, request, &mut out);
+                }
+            }
+            Action::Info => {
+                if self.is_in_call() {
+                    let request = self.in_dialog(Method::Info, None);
                     let flow = self.flow();
                     self.layer.send_request(now, flow, request, &mut out);
                 }
