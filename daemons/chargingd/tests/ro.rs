@@ -27,14 +27,14 @@ impl Daemon {
     fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("chargingd-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::create_dir_all(folder.join("disk")).unwrap();
         let at = |file: &str| folder.join(file).display().to_string();
         let config = format!(
             "[diameter]\norigin_host = \"chargingd.test\"\norigin_realm = \"test\"\nlisten = [\"unix:{}\"]\n\
              [store]\npath = \"{}\"\n[records]\ndirectory = \"{}\"\n[tariffs]\nfile = \"{}\"\n[admin]\nsocket = \"{}\"\n",
             at("ro.sock"),
-            at("chargingd.db"),
-            at("records"),
+            at("disk/chargingd.db"),
+            at("disk/records"),
             at("tariffs.toml"),
             at("admin.sock"),
         );
@@ -119,7 +119,7 @@ impl Daemon {
 
     /// Every record in the files, in order.
     fn records(&self) -> Vec<ChargeRecord> {
-        let mut files: Vec<PathBuf> = std::fs::read_dir(self.folder.join("records"))
+        let mut files: Vec<PathBuf> = std::fs::read_dir(self.folder.join("disk/records"))
             .unwrap()
             .map(|entry| entry.unwrap().path())
             .filter(|path| path.to_str().unwrap().contains(".jsonl"))
@@ -449,4 +449,148 @@ async fn a_blocked_account_ends_its_calls_at_once() {
         }
     };
     assert_eq!((abort.command_code, abort.session_id()), (274, Some("s")));
+}
+
+/// A file system of its own for a daemon's store and records; unmounted at the end.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn under(daemon: &Daemon, octets: usize) -> Self {
+        let folder = daemon.folder.join("disk");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={octets}"), "tmpfs"])
+            .arg(&folder)
+            .status()
+            .unwrap();
+        assert!(
+            mounted.success(),
+            "this test mounts a tmpfs: run it as root"
+        );
+        Self(folder)
+    }
+
+    fn fill(&self) {
+        use std::io::Write;
+        let mut ballast = std::fs::File::create(self.0.join("ballast")).unwrap();
+        let full = loop {
+            if let Err(error) = ballast.write_all(&[0; 4096]) {
+                break error;
+            }
+        };
+        assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+    }
+
+    fn free(&self) {
+        std::fs::remove_file(self.0.join("ballast")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+impl Client {
+    /// The Result-Code of the answer: a refusal is an error message, not a whole CCA (RFC 6733 7.2).
+    async fn result(&mut self, request: &CreditControlRequest) -> ResultCode {
+        let wanted = self.send(request);
+        loop {
+            match self.event().await {
+                NodeEvent::Answer { token, message } if token == wanted => {
+                    return message.result_code().unwrap();
+                }
+                NodeEvent::Failed { token, why } if token == wanted => panic!("{why:?}"),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn on_a_full_disk_it_refuses_for_now_and_has_stored_all_that_it_acknowledged() {
+    let mut daemon = Daemon::new("full");
+    let disk = SmallDisk::under(&daemon, 8 << 20);
+    daemon.start().await;
+    daemon.account("alice", 10_000_000_000).await;
+    let mut client = Client::connect(&daemon.folder).await;
+    for n in 0..20 {
+        let begin = request("alice", &format!("early{n}"), InitialRequest, 0, 0);
+        assert_eq!(client.result(&begin).await, ResultCode::SUCCESS);
+    }
+    disk.fill();
+
+    // What the store has room for already is still served; soon nothing is.
+    let mut open: Vec<String> = (0..20).map(|n| format!("early{n}")).collect();
+    let mut refused = Vec::new();
+    for n in 0..20_000 {
+        let session = format!("late{n}");
+        let begin = request("alice", &session, InitialRequest, 0, 0);
+        match client.result(&begin).await {
+            ResultCode::SUCCESS => open.push(session),
+            ResultCode::TOO_BUSY => refused.push(session),
+            other => panic!("{other:?}"),
+        }
+        if refused.len() == 5 {
+            break;
+        }
+    }
+    assert_eq!(refused.len(), 5, "the disk was never full");
+    let end = request("alice", "early0", TerminationRequest, 1, 1);
+    assert_eq!(client.result(&end).await, ResultCode::TOO_BUSY);
+    let top_up: Result<Value, _> = client::post(
+        &daemon.admin(),
+        "/operations",
+        &json!({"top-up": {"account": "alice", "amount_micro": 1, "reference": "full"}}),
+    )
+    .await;
+    assert!(top_up.unwrap_err().to_string().starts_with("not stored"));
+    let sessions = |value: Value| value.as_array().unwrap().len();
+    assert_eq!(sessions(daemon.ask("/sessions").await), open.len());
+
+    // Killed while full: what was acknowledged is there when space has returned.
+    daemon.kill();
+    disk.free();
+    daemon.start().await;
+    assert_eq!(sessions(daemon.ask("/sessions").await), open.len());
+    let mut client = Client::connect(&daemon.folder).await;
+    disk.fill();
+    let mut ended = 0;
+    for session in &open {
+        let end = request("alice", session, TerminationRequest, 1, 1);
+        // Refused once at least; the same daemon goes on as soon as there is space.
+        let mut code = client.result(&end).await;
+        if code == ResultCode::TOO_BUSY {
+            disk.free();
+            let begun = Instant::now();
+            while code == ResultCode::TOO_BUSY && begun.elapsed() < DEADLINE {
+                code = client.result(&end).await;
+            }
+            ended += 1;
+            assert_eq!(code, ResultCode::SUCCESS);
+            break;
+        }
+        assert_eq!(code, ResultCode::SUCCESS);
+        ended += 1;
+    }
+    assert!(ended < open.len(), "the disk was not full again");
+    for session in &open[ended..] {
+        let end = request("alice", session, TerminationRequest, 1, 1);
+        assert_eq!(client.result(&end).await, ResultCode::SUCCESS);
+    }
+    let account = daemon.ask("/accounts/alice").await;
+    let charged = i64::try_from(open.len()).unwrap() * 10_000;
+    assert_eq!(
+        (&account["balance_micro"], &account["held_micro"]),
+        (&json!(10_000_000_000 - charged), &json!(0))
+    );
+    assert_eq!(daemon.ask("/trial-balance").await["balanced"], true);
+    daemon.stop();
+    let records = daemon.records();
+    assert!(
+        records
+            .iter()
+            .map(|record| record.sequence_number)
+            .eq(1..=open.len() as u64)
+    );
 }
