@@ -20,7 +20,8 @@ use crate::{HeaderName, Message, Method};
 /// What bounds the layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Server transactions at once; a request beyond gets 503 and no transaction.
+    /// Server transactions at once; a request beyond gets 503 and no transaction. BYE and CANCEL may take
+    /// an eighth more: they free what an overloaded element holds.
     pub server_transactions: usize,
     /// Retry-After of that 503, seconds.
     pub retry_after: u32,
@@ -31,6 +32,16 @@ impl Default for Limits {
         Self {
             server_transactions: 200_000,
             retry_after: 5,
+        }
+    }
+}
+
+impl Limits {
+    fn for_method(&self, method: &Method) -> usize {
+        let all = self.server_transactions;
+        match method {
+            Method::Bye | Method::Cancel => all.saturating_add(all.div_ceil(8)),
+            _ => all,
         }
     }
 }
@@ -273,7 +284,7 @@ impl TransactionLayer {
             return;
         }
         let reply = reply_flow(flow, &message);
-        if self.servers.len() >= self.limits.server_transactions {
+        if self.servers.len() >= self.limits.for_method(message.method()) {
             let busy = Message::response_to(&message, 503, "")
                 .stateless_to_tag()
                 .header(HeaderName::RetryAfter, &self.limits.retry_after.to_string())

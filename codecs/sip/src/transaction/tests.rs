@@ -448,6 +448,10 @@ fn beyond_the_limit_a_request_gets_503_and_no_memory() {
         assert_eq!(names(&bench.receive(&request("OPTIONS", "3", ""))), ["503"]);
     }
     assert_eq!(bench.layer.load(), (0, 2));
+    // What ends calls has room of its own, and no more than that.
+    bench.serve(&request("BYE", "4", ""));
+    assert_eq!(names(&bench.receive(&request("CANCEL", "5", ""))), ["503"]);
+    assert_eq!(bench.layer.load(), (0, 3));
 }
 
 #[test]
