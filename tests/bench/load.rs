@@ -14,7 +14,7 @@ use crate::meter;
 use crate::report::{Report, Step};
 
 /// The domain both systems serve.
-pub const DOMAIN: &str = "bench.example";
+pub const DOMAIN: &str = tollwire_harness::scene::DOMAIN;
 
 /// How long each rate is held. `BENCH_SECONDS` changes it.
 fn seconds() -> u32 {
@@ -109,7 +109,10 @@ struct Outcome {
 }
 
 fn caller(proxy: SocketAddr, net: &Net, rate: u32, calls: u32, hold: Duration) -> Sipp {
-    Sipp::scenario("caller")
+    // A media port for each call: no two pinholes are the same.
+    Sipp::scenario("caller-load")
+        .option("-min_rtp_port", "20000")
+        .option("-max_rtp_port", "60000")
         .quiet()
         .to(proxy)
         .key("user", "alice")

@@ -67,10 +67,16 @@ impl Local {
             Uri::Sip(sip) => {
                 let host = match sip.host {
                     Host::Name(name) => name.to_ascii_lowercase(),
-                    address => address.to_string(),
+                    address => {
+                        let address = address.to_string();
+                        let known = self.domains.iter().any(|domain| **domain == *address);
+                        if known {
+                            address
+                        } else {
+                            self.domain.to_string()
+                        }
+                    }
                 };
-                let known = self.domains.iter().any(|domain| **domain == *host);
-                let host = if known { &*host } else { &*self.domain };
                 format!("sip:{}@{host}", sip.unescaped_user().unwrap_or_default())
             }
             other => other.address_of_record(),
