@@ -611,4 +611,54 @@ proptest! {
         prop_assert_eq!(ids.len(), bench.records().len());
         prop_assert_eq!(ids.len(), next.len());
     }
+
+    /// What arrives again, however late and out of order, changes nothing that is stored; the last request of a
+    /// session gets its answer again.
+    #[test]
+    fn repeats_in_any_order_change_nothing(
+        credit in 0i64..400,
+        steps in proptest::collection::vec(
+            (0u8..4, 0usize..4, 0u32..90, 0u64..40, proptest::collection::vec(any::<prop::sample::Index>(), 0..4)),
+            1..60,
+        ),
+    ) {
+        let mut plain = Bench::new();
+        let mut noisy = Bench::new();
+        for bench in [&mut plain, &mut noisy] {
+            bench.account("alice", Payment::Prepaid, 0, credit * SECOND_PRICE);
+        }
+        let mut next: HashMap<usize, u32> = HashMap::new();
+        let mut sent: Vec<(usize, CcRequestType, u32, u32, Outcome)> = Vec::new();
+        for (step, session, used, wait, repeats) in steps {
+            plain.wait(wait);
+            noisy.wait(wait);
+            let number = next.get(&session).copied().unwrap_or(0);
+            let kind = match (number, step) {
+                (0, _) => InitialRequest,
+                (_, 0) => TerminationRequest,
+                _ => UpdateRequest,
+            };
+            let id = format!("s{session}");
+            let answer = plain.ask(&id, kind, number, used);
+            prop_assert_eq!(&noisy.ask(&id, kind, number, used), &answer);
+            // A refused CCR-Initial leaves nothing behind: a repeat of it is a new attempt.
+            if number > 0 || answer.result_code == ResultCode::SUCCESS.0 {
+                next.insert(session, number + 1);
+                sent.push((session, kind, number, used, answer));
+            }
+            for repeat in repeats {
+                let Some((session, kind, number, used, answer)) = (!sent.is_empty()).then(|| repeat.get(&sent)) else {
+                    break;
+                };
+                let again = noisy.ask(&format!("s{session}"), *kind, *number, *used);
+                let last = noisy.core.session(&format!("s{session}")).map(|known| known.last.number);
+                if last == Some(*number) {
+                    prop_assert_eq!(&again, answer);
+                } else {
+                    prop_assert_ne!(again.result_code, ResultCode::SUCCESS.0);
+                }
+            }
+        }
+        prop_assert_eq!(&plain.stored, &noisy.stored);
+    }
 }
