@@ -299,7 +299,7 @@ impl TransactionLayer {
         let machine = if *message.method() == Method::Invite {
             ServerMachine::Invite(InviteServer::new(&self.timers, reliable))
         } else {
-            ServerMachine::NonInvite(NonInviteServer::new(now, reliable))
+            ServerMachine::NonInvite(NonInviteServer::new(now, &self.timers, reliable))
         };
         let id = ServerTransactionId(self.fresh_id());
         self.server_keys.insert(key.clone(), id);
@@ -313,6 +313,7 @@ impl TransactionLayer {
                 queued: None,
             },
         );
+        self.after_server(id, Step::NOTHING, out);
         out.push(if *message.method() == Method::Cancel {
             let invite = key::server(&message, &Method::Invite)
                 .and_then(|key| self.server_keys.get(&key).copied());

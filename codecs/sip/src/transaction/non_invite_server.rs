@@ -20,10 +20,12 @@ pub(super) struct NonInviteServer {
 }
 
 impl NonInviteServer {
-    pub(super) fn new(now: Instant, reliable: bool) -> Self {
+    pub(super) fn new(now: Instant, timers: &Timers, reliable: bool) -> Self {
         Self {
             state: State::Trying,
-            running: Running::NONE,
+            // RFC 4320 4.2: after the client's Timer F no answer is of use, and users that know it give none.
+            // T4 more, for the last repetition under way.
+            running: Running::end_at(now + timers.transaction() + timers.t4),
             began: now,
             reliable,
         }
@@ -53,9 +55,11 @@ impl NonInviteServer {
             _ => {
                 self.state = State::Completed;
                 // Timer J.
-                if !self.reliable {
-                    self.running = Running::end_at(now + timers.transaction());
-                }
+                self.running = if self.reliable {
+                    Running::NONE
+                } else {
+                    Running::end_at(now + timers.transaction())
+                };
                 Step::SEND.ending_if(self.reliable)
             }
         }

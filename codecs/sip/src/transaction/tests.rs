@@ -355,6 +355,18 @@ fn non_invite_responses_follow_rfc_4320() {
 }
 
 #[test]
+fn a_request_that_is_never_answered_is_forgotten() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let mut bench = Bench::new(transport);
+        bench.serve(&request("OPTIONS", "1", ""));
+        assert!(bench.run(32_000).is_empty());
+        assert!(bench.receive(&request("OPTIONS", "1", "")).is_empty());
+        assert_eq!(bench.run(60_000), [(37_000, "ServerTerminated".to_owned())]);
+        assert!(bench.is_empty());
+    }
+}
+
+#[test]
 fn a_cancel_finds_its_invite_by_branch_and_sent_by() {
     let mut bench = Bench::new(Transport::Udp);
     let invite = request("INVITE", "1", "");
