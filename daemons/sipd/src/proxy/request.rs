@@ -17,6 +17,15 @@ use tollwire_sip::{
 };
 
 impl<S: Services> Core<S> {
+    /// A BYE has room of its own: it frees what an overloaded proxy holds, and its call costs until then.
+    fn most_contexts(&self, method: &Method) -> usize {
+        let all = self.policy.max_contexts;
+        match method {
+            Method::Bye => all.saturating_add(all.div_ceil(8)),
+            _ => all,
+        }
+    }
+
     pub(crate) fn new_request(
         &mut self,
         now: Now,
@@ -31,7 +40,7 @@ impl<S: Services> Core<S> {
             }
             return;
         }
-        if self.contexts.len() >= self.policy.max_contexts {
+        if self.contexts.len() >= self.most_contexts(message.method()) {
             self.reply(now, id, &message, 503, "Service Unavailable");
             return;
         }

@@ -106,6 +106,22 @@ fn requests_before_the_answer_count_in_the_byes_of_the_proxy() {
 }
 
 #[test]
+fn calls_end_as_their_parties_want_also_when_nothing_else_gets_through() {
+    permuted(
+        "flooded",
+        |world| {
+            world.plan_outside(9_000, Planned::Flood);
+            world.plan(0, 10_000, Action::Bye);
+        },
+        1,
+        |world| {
+            assert_eq!(world.charging.ends, [EndCause::CallerBye]);
+            assert!((8..=10).contains(&world.charging.charged));
+        },
+    );
+}
+
+#[test]
 fn who_cannot_pay_is_told_so_and_costs_nothing() {
     for (code, status) in [(4012, 402), (5030, 403), (4010, 403), (3004, 503)] {
         permuted(

@@ -19,14 +19,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tollwire_runtime::clock::Now;
-use tollwire_sip::Message;
 use tollwire_sip::transaction::{
     Flow, Limits, ServerTransactionId, Timers, TransactionLayer, Transport,
 };
+use tollwire_sip::{HeaderName, Message, Method, RequestBuilder};
 
 /// Asked for by the proxy; the phones refresh nothing.
 pub const SESSION: Option<u32> = Some(200);
 pub const PROXY: &str = "192.0.2.1:5060";
+const MAX_CONTEXTS: usize = 100;
 const START_UNIX_MS: i64 = 1_800_000_000_000;
 
 pub struct Directory {
@@ -164,6 +165,8 @@ pub enum Planned {
     Restart(Duration),
     ChargingDown,
     ChargingUp,
+    /// More requests than the proxy keeps, to somebody who never answers.
+    Flood,
 }
 
 impl World {
@@ -284,6 +287,7 @@ impl World {
         match planned {
             Planned::ChargingDown => self.weather.unreachable = true,
             Planned::ChargingUp => self.weather.unreachable = false,
+            Planned::Flood => self.flood(),
             Planned::Restart(away) => self.restart(away),
             Planned::OperatorEnd => {
                 for call in calls {
@@ -305,6 +309,32 @@ impl World {
                 }
             }
         }
+    }
+
+    fn flood(&mut self) {
+        self.core.services_mut().targets = vec![vec![Target {
+            uri: "sip:bob@192.0.2.99:5060".into(),
+            path: Vec::new(),
+            flow: None,
+        }]];
+        let flow = Flow {
+            transport: Transport::Udp,
+            local: PROXY.parse().unwrap(),
+            remote: "192.0.2.98:5060".parse().unwrap(),
+        };
+        for number in 0..2 * MAX_CONTEXTS {
+            let via = format!("SIP/2.0/UDP 192.0.2.98:5060;branch=z9hG4bKflood{number}");
+            let message = RequestBuilder::new(Method::Options, "sip:bob@example.org")
+                .header(HeaderName::Via, &via)
+                .header(HeaderName::MaxForwards, "70")
+                .header(HeaderName::From, "<sip:eve@example.org>;tag=flood")
+                .header(HeaderName::To, "<sip:bob@example.org>")
+                .header(HeaderName::CallId, &format!("flood{number}"))
+                .header(HeaderName::CSeq, "1 OPTIONS")
+                .build();
+            self.tell(Event::Message { flow, message });
+        }
+        assert_eq!(self.core.load().1, MAX_CONTEXTS);
     }
 
     /// kill -9: all that is left is the journal.
@@ -532,7 +562,7 @@ fn core(targets: Vec<Vec<Target>>, seed: u64) -> Core<Directory> {
         timer_c: Duration::from_secs(181),
         server: "".into(),
         max_calls: 1000,
-        max_contexts: 1000,
+        max_contexts: MAX_CONTEXTS,
         max_breadth: 60,
         origin_host: "sipd.example.org".into(),
         origin_realm: "example.org".into(),
