@@ -13,6 +13,9 @@ use crate::System;
 use crate::meter;
 use crate::report::{Report, Step};
 
+/// Where sipp's phones are; 5060 is taken by the scene's own.
+const PORT: u16 = 5062;
+
 /// The domain both systems serve.
 pub const DOMAIN: &str = tollwire_harness::scene::DOMAIN;
 
@@ -84,7 +87,9 @@ pub fn measure(net: &Net, scratch: &Scratch, proxy: SocketAddr, system: &dyn Sys
 
 /// Bob registers through the proxy and answers every call at once.
 fn register_and_listen(net: &Net, scratch: &Scratch, proxy: SocketAddr) -> RunningSipp {
+    let here = SocketAddr::new(net.b().ip, PORT);
     Sipp::scenario("register")
+        .at(here)
         .to(proxy)
         .key("user", "bob")
         .key("domain", DOMAIN)
@@ -92,6 +97,7 @@ fn register_and_listen(net: &Net, scratch: &Scratch, proxy: SocketAddr) -> Runni
         .start(net.b(), scratch, "register")
         .wait_success(PATIENCE);
     Sipp::scenario("callee")
+        .at(here)
         .quiet()
         .key("user", "bob")
         .key("rtp_ip", &net.b().ip.to_string())
@@ -111,9 +117,9 @@ struct Outcome {
 fn caller(proxy: SocketAddr, net: &Net, rate: u32, calls: u32, hold: Duration) -> Sipp {
     // A media port for each call: no two pinholes are the same.
     Sipp::scenario("caller-load")
-        .option("-min_rtp_port", "20000")
-        .option("-max_rtp_port", "60000")
+        .option("-mp", "30000")
         .quiet()
+        .at(SocketAddr::new(net.a().ip, PORT))
         .to(proxy)
         .key("user", "alice")
         .key("domain", DOMAIN)
