@@ -261,7 +261,7 @@ pub fn units(uplink: Usage, downlink: Usage) -> UsedServiceUnit {
 }
 
 #[cfg(test)]
-mod past_tests {
+mod tests {
     use super::*;
 
     #[test]
