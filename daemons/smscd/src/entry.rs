@@ -1,0 +1,192 @@
+//! What the spool keeps: entries, and what they add up to.
+//!
+//! ```text
+//! Accepted -> (Progress | Replaced)* -> Done -> Settled         if money is held for it
+//!                                            -> RecordsWritten   if it has a record
+//! ```
+//! A message may be forgotten when it is [`Done`], settled, and its record is written.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::message::{Message, MessageId, MessageState, Progress};
+
+/// A line of the spool. Each is kept whole or not at all, and they are kept in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// A new message.
+    Accepted(Arc<Message>),
+    /// Where a message that is not final stands; takes the place of what was known.
+    Progress {
+        /// The message.
+        id: MessageId,
+        /// All of it.
+        progress: Progress,
+    },
+    /// The message with this id has another content.
+    Replaced(Arc<Message>),
+    /// The message is final. With it, in the same entry, its receipt.
+    Done(Done),
+    /// Charging has taken or given back what it held for the message.
+    Settled {
+        /// The message.
+        id: MessageId,
+    },
+    /// Their records are in the record files.
+    RecordsWritten {
+        /// The messages.
+        ids: Box<[MessageId]>,
+    },
+}
+
+/// The end of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// The message.
+    pub id: MessageId,
+    /// How it ended.
+    pub state: MessageState,
+    /// `command_status` that decided, 0 if it was delivered.
+    pub status: u32,
+    /// When.
+    pub at_unix_ms: i64,
+    /// Deliveries tried.
+    pub attempts: u32,
+    /// Who has it or was tried last.
+    pub next_hop: Option<Arc<str>>,
+    /// Its id there.
+    pub upstream_message_id: Option<Box<str>>,
+    /// Whether it has a record.
+    pub record: bool,
+    /// What becomes of the money that is held.
+    pub settlement: Option<Settlement>,
+    /// The receipt, a message of its own.
+    pub receipt: Option<Arc<Message>>,
+}
+
+/// What becomes of a reservation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settlement {
+    /// The reservation, as in [`Progress::reservation`].
+    pub reservation: u32,
+    /// Whether it is debited; else it is released.
+    pub debit: bool,
+}
+
+/// What the entries add up to when the daemon starts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Number of the next message: above every id that any entry ever named.
+    pub next_id: u64,
+    /// Messages that are not final, by id.
+    pub unfinished: Vec<(Arc<Message>, Progress)>,
+    /// Final messages with something still to do, by id.
+    pub owed: Vec<Owed>,
+}
+
+/// A final message with something still to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owed {
+    /// The message.
+    pub message: Arc<Message>,
+    /// Its end, without the receipt, which is a message now.
+    pub done: Done,
+    /// Its record is written, or it has none.
+    pub record_written: bool,
+    /// Its reservation is settled, or it has none.
+    pub settled: bool,
+}
+
+impl Owed {
+    fn is_over(&self) -> bool {
+        self.record_written && self.settled
+    }
+}
+
+/// Adds entries up.
+#[derive(Debug, Default)]
+pub struct Fold {
+    next_id: u64,
+    unfinished: BTreeMap<MessageId, (Arc<Message>, Progress)>,
+    owed: BTreeMap<MessageId, Owed>,
+}
+
+impl Fold {
+    /// A fold whose next id is at least `next_id`.
+    pub fn new(next_id: u64) -> Self {
+        Self {
+            next_id: next_id.max(1),
+            ..Self::default()
+        }
+    }
+
+    /// Adds one entry. Messages that are over with it, and of which nothing need be kept, are added to `over`.
+    pub fn apply(&mut self, entry: Entry, over: &mut Vec<MessageId>) {
+        match entry {
+            Entry::Accepted(message) => {
+                self.accept(message);
+            }
+            Entry::Progress { id, progress } => {
+                if let Some((_, known)) = self.unfinished.get_mut(&id) {
+                    *known = progress;
+                }
+            }
+            Entry::Replaced(message) => {
+                if let Some((known, _)) = self.unfinished.get_mut(&message.id) {
+                    *known = message;
+                }
+            }
+            Entry::Done(mut done) => {
+                if let Some(receipt) = done.receipt.take() {
+                    self.accept(receipt);
+                }
+                let id = done.id;
+                let Some((message, _)) = self.unfinished.remove(&id) else {
+                    return;
+                };
+                let owed = Owed {
+                    message,
+                    record_written: !done.record,
+                    settled: done.settlement.is_none(),
+                    done,
+                };
+                if owed.is_over() {
+                    over.push(id);
+                } else {
+                    self.owed.insert(id, owed);
+                }
+            }
+            Entry::Settled { id } => self.pay(id, over, |owed| owed.settled = true),
+            Entry::RecordsWritten { ids } => {
+                for id in ids {
+                    self.pay(id, over, |owed| owed.record_written = true);
+                }
+            }
+        }
+    }
+
+    /// What has been added up.
+    pub fn finish(self) -> Recovered {
+        Recovered {
+            next_id: self.next_id.max(1),
+            unfinished: self.unfinished.into_values().collect(),
+            owed: self.owed.into_values().collect(),
+        }
+    }
+
+    fn accept(&mut self, message: Arc<Message>) {
+        self.next_id = self.next_id.max(message.id.number().saturating_add(1));
+        self.unfinished
+            .insert(message.id, (message, Progress::default()));
+    }
+
+    fn pay(&mut self, id: MessageId, over: &mut Vec<MessageId>, pay: impl FnOnce(&mut Owed)) {
+        if let Some(owed) = self.owed.get_mut(&id) {
+            pay(owed);
+            if owed.is_over() {
+                self.owed.remove(&id);
+                over.push(id);
+            }
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Entry point of `smscd`.
+
+fn main() -> std::process::ExitCode {
+    tollwire_smscd::main()
+}
