@@ -46,7 +46,9 @@ pub struct Done {
     pub id: MessageId,
     /// How it ended.
     pub state: MessageState,
-    /// `command_status` that decided, 0 if it was delivered.
+    /// Why.
+    pub cause: Cause,
+    /// `command_status` that decided, 0 if it was delivered; the Result-Code if credit control refused.
     pub status: u32,
     /// When.
     pub at_unix_ms: i64,
@@ -62,6 +64,66 @@ pub struct Done {
     pub settlement: Option<Settlement>,
     /// The receipt, a message of its own.
     pub receipt: Option<Arc<Message>>,
+}
+
+/// Why a message ended as it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Cause {
+    /// The receiver's side acknowledged it.
+    Acknowledged = 0,
+    /// Its validity ended.
+    ValidityExpired = 1,
+    /// `cancel_sm`.
+    Cancelled = 2,
+    /// The next hop refused it for good.
+    NextHopRefused = 3,
+    /// The next hop said later that it could not deliver it.
+    NextHopFailed = 4,
+    /// All tries of its error class failed.
+    AttemptsExhausted = 5,
+    /// Credit control refused it.
+    CreditRefused = 6,
+    /// The next hop took it and never said what became of it.
+    NoReceipt = 7,
+    /// The operator deleted it.
+    Operator = 8,
+}
+
+impl Cause {
+    /// Every cause with its name in records.
+    pub const NAMES: [(Self, &'static str); 9] = [
+        (Self::Acknowledged, "acknowledged"),
+        (Self::ValidityExpired, "validity-expired"),
+        (Self::Cancelled, "cancelled"),
+        (Self::NextHopRefused, "next-hop-refused"),
+        (Self::NextHopFailed, "next-hop-failed"),
+        (Self::AttemptsExhausted, "attempts-exhausted"),
+        (Self::CreditRefused, "credit-refused"),
+        (Self::NoReceipt, "no-receipt"),
+        (Self::Operator, "operator"),
+    ];
+
+    /// The cause with this number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::NAMES
+            .iter()
+            .map(|(cause, _)| *cause)
+            .find(|cause| cause.number() == number)
+    }
+
+    /// Its number.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// Its name in records.
+    pub fn name(self) -> &'static str {
+        Self::NAMES
+            .iter()
+            .find(|(cause, _)| *cause == self)
+            .map_or("unknown", |(_, name)| name)
+    }
 }
 
 /// What becomes of a reservation.

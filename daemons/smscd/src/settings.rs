@@ -113,7 +113,7 @@ impl Default for EsmeSettings {
             max_binds: 10,
             window: 100,
             throughput: 0,
-            max_messages: 1_000_000,
+            max_messages: 200_000,
             tariff_format: TariffFormat::default(),
             tariff_tag: None,
             on_bad_tariff: OnBadTariff::default(),
