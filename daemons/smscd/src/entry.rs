@@ -16,6 +16,8 @@ use crate::message::{Message, MessageId, MessageState, Progress};
 pub enum Entry {
     /// A new message.
     Accepted(Arc<Message>),
+    /// The messages of one `submit_multi`: all of them or none.
+    AcceptedTogether(Box<[Arc<Message>]>),
     /// Where a message that is not final stands; takes the place of what was known.
     Progress {
         /// The message.
@@ -187,6 +189,11 @@ impl Fold {
         match entry {
             Entry::Accepted(message) => {
                 self.accept(message);
+            }
+            Entry::AcceptedTogether(messages) => {
+                for message in messages {
+                    self.accept(message);
+                }
             }
             Entry::Progress { id, progress } => {
                 if let Some((_, known)) = self.unfinished.get_mut(&id) {

@@ -17,7 +17,12 @@ pub mod effect;
 pub mod entry;
 pub mod event;
 pub mod message;
+pub mod queue;
+pub mod receipt;
+pub mod retry;
+pub mod router;
 pub mod settings;
+pub mod wire;
 
 /// Runs the daemon.
 pub fn main() -> std::process::ExitCode {

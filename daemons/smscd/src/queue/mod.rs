@@ -1,0 +1,725 @@
+//! Messages that are not final: by id, by destination in order, and by time.
+//!
+//! ```text
+//! lane (a route, or the receipts of one ESME) -> target (who takes them; several lanes may share one)
+//!   destination (lane + address) -> waiting messages: highest priority first, then in the order of their coming
+//! target -> destinations that are ready, by the priority of their first message
+//! ```
+//! A destination is ready when it has a first message whose time has come and fewer than its lane's window under way.
+//! A first message that waits for its next try holds back those behind it, except ones of a higher priority.
+
+pub mod hash;
+pub mod slots;
+mod timers;
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+
+use crate::message::{Address, Message, MessageId, Progress};
+use hash::NumberHash;
+use slots::Slots;
+use timers::Timers;
+
+/// Priorities 0 to 3 (SMPP 3.4 section 5.2.14).
+pub const PRIORITIES: usize = 4;
+/// The list of those whose `schedule_delivery_time` has not come, beside the lists of the priorities.
+const SCHEDULED: usize = PRIORITIES;
+const LISTS: usize = PRIORITIES + 1;
+const NONE: u32 = u32::MAX;
+
+/// Where a message is kept in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Slot(u32);
+
+/// What a message does now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// It is on its way to the disk, and not acknowledged.
+    Storing,
+    /// It waits for its `schedule_delivery_time`.
+    Scheduled,
+    /// It waits in its destination's queue.
+    Waiting,
+    /// Credit control is asked.
+    Reserving,
+    /// It was sent; the answer is awaited.
+    InFlight,
+    /// An upstream has it; its receipt is awaited.
+    AwaitingReceipt,
+    /// No route leads to its destination since the settings changed.
+    Stranded,
+}
+
+impl Phase {
+    /// Its name for the operator.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Storing => "storing",
+            Self::Scheduled => "scheduled",
+            Self::Waiting => "waiting",
+            Self::Reserving => "reserving",
+            Self::InFlight => "in-flight",
+            Self::AwaitingReceipt => "awaiting-receipt",
+            Self::Stranded => "no-route",
+        }
+    }
+}
+
+/// A message with what happens to it.
+#[derive(Debug)]
+pub struct Item {
+    /// The message.
+    pub message: Arc<Message>,
+    /// What has happened.
+    pub progress: Progress,
+    /// What it does now.
+    pub phase: Phase,
+    /// Money is held under `progress.reservation` since then (unix ms).
+    pub reserved_at: Option<i64>,
+    /// Credit control may have been asked for this reservation before a crash.
+    pub maybe_reserved: bool,
+    /// An intermediate receipt was made.
+    pub notified: bool,
+    /// Its lane, if it was ever put into one.
+    pub lane: u32,
+    destination: u32,
+    previous: u32,
+    next: u32,
+    order: u64,
+    due: i64,
+}
+
+impl Item {
+    fn is_listed(&self) -> bool {
+        matches!(self.phase, Phase::Waiting | Phase::Scheduled)
+    }
+
+    /// Which of its destination's lists it stands in.
+    fn level(&self) -> usize {
+        if self.phase == Phase::Scheduled {
+            SCHEDULED
+        } else {
+            usize::from(self.message.priority_flag).min(PRIORITIES - 1)
+        }
+    }
+}
+
+/// A route's part of the queue, or that of one ESME's receipts.
+#[derive(Debug, Clone, Default)]
+pub struct Lane {
+    /// Who takes its messages.
+    pub target: u32,
+    /// Nothing leaves it.
+    pub held: bool,
+    /// Messages under way to one destination.
+    pub window: u32,
+    /// All addresses are one destination.
+    pub single: bool,
+    /// Messages that wait in it or are under way.
+    pub messages: usize,
+    /// Destinations that would be ready if it were not held.
+    pub(crate) parked: Vec<u32>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct List {
+    first: u32,
+    last: u32,
+}
+
+const EMPTY: List = List {
+    first: NONE,
+    last: NONE,
+};
+
+#[derive(Debug)]
+struct Destination {
+    lane: u32,
+    /// A message to it, for its address.
+    example: Arc<Message>,
+    hash: u64,
+    waiting: [List; LISTS],
+    count: u32,
+    in_flight: u32,
+    /// Level of its entry in a ready list, and entries in all lists (old ones of a lower level included).
+    level: Option<u8>,
+    listed: u8,
+}
+
+impl Destination {
+    fn head(&self) -> Option<(usize, u32)> {
+        self.waiting
+            .iter()
+            .take(PRIORITIES)
+            .enumerate()
+            .rev()
+            .find(|(_, list)| list.first != NONE)
+            .map(|(level, list)| (level, list.first))
+    }
+}
+
+/// The queue.
+#[derive(Debug, Default)]
+pub struct Queue {
+    items: Slots<Item>,
+    by_id: HashMap<u64, u32, NumberHash>,
+    destinations: Slots<Destination>,
+    by_address: HashTable<u32>,
+    hasher: RandomState,
+    lanes: Vec<Lane>,
+    ready: Vec<[VecDeque<u32>; PRIORITIES]>,
+    timers: Timers,
+    next_order: u64,
+    octets: u64,
+    receipts: usize,
+}
+
+/// What a message takes of the octets that may be kept.
+pub fn footprint(message: &Message) -> u64 {
+    let tlvs: usize = message.tlvs.iter().map(|tlv| tlv.value.len() + 4).sum();
+    // The constant stands for the fixed parts here and in the tables.
+    (message.payload.len() + tlvs + 512) as u64
+}
+
+impl Queue {
+    /// Lanes and targets from now on. Everything that waited must be put in again with [`Self::wait`].
+    pub fn reshape(&mut self, lanes: Vec<Lane>, targets: usize) {
+        self.lanes = lanes;
+        self.ready = (0..targets).map(|_| Default::default()).collect();
+        self.destinations = Slots::default();
+        self.by_address.clear();
+        for (_, item) in self.items.iter_mut() {
+            item.destination = NONE;
+            item.previous = NONE;
+            item.next = NONE;
+        }
+    }
+
+    /// Keeps a message. It does nothing until it is told to.
+    pub fn insert(&mut self, message: Arc<Message>, progress: Progress, phase: Phase) -> Slot {
+        self.octets = self.octets.saturating_add(footprint(&message));
+        self.receipts += usize::from(message.is_receipt());
+        let id = message.id.number();
+        let place = self.items.insert(Item {
+            message,
+            progress,
+            phase,
+            reserved_at: None,
+            maybe_reserved: false,
+            notified: false,
+            lane: NONE,
+            destination: NONE,
+            previous: NONE,
+            next: NONE,
+            order: 0,
+            due: i64::MAX,
+        });
+        self.by_id.insert(id, place);
+        Slot(place)
+    }
+
+    /// The message with this id.
+    pub fn find(&self, id: MessageId) -> Option<Slot> {
+        self.by_id.get(&id.number()).copied().map(Slot)
+    }
+
+    /// What is kept there.
+    pub fn item(&self, slot: Slot) -> Option<&Item> {
+        self.items.get(slot.0)
+    }
+
+    /// What is kept there.
+    pub fn item_mut(&mut self, slot: Slot) -> Option<&mut Item> {
+        self.items.get_mut(slot.0)
+    }
+
+    /// Every message.
+    pub fn items(&self) -> impl Iterator<Item = (Slot, &Item)> {
+        self.items.iter().map(|(place, item)| (Slot(place), item))
+    }
+
+    /// Messages kept.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether none is kept.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Octets kept, about.
+    pub fn octets(&self) -> u64 {
+        self.octets
+    }
+
+    /// Receipts kept.
+    pub fn receipts(&self) -> usize {
+        self.receipts
+    }
+
+    /// Destinations with messages.
+    pub fn destinations(&self) -> usize {
+        self.destinations.len()
+    }
+
+    /// A lane.
+    pub fn lane(&self, lane: u32) -> Option<&Lane> {
+        self.lanes.get(lane as usize)
+    }
+
+    /// Messages that wait for `address` or are under way there.
+    pub fn depth(&self, lane: u32, address: &Address) -> u32 {
+        let hash = self.hash(lane, address);
+        self.find_destination(hash, lane, address)
+            .and_then(|place| self.destinations.get(place))
+            .map_or(0, |destination| destination.count + destination.in_flight)
+    }
+
+    /// Messages that wait for `address`, scheduled ones first, then the first to go first.
+    pub fn waiting(&self, lane: u32, address: &Address) -> impl Iterator<Item = Slot> {
+        let hash = self.hash(lane, address);
+        let lists = self
+            .find_destination(hash, lane, address)
+            .and_then(|place| self.destinations.get(place))
+            .map_or([EMPTY; LISTS], |destination| destination.waiting);
+        lists.into_iter().rev().flat_map(move |list| {
+            std::iter::successors(self.items.get(list.first).map(|item| (list.first, item)), {
+                |(_, item)| self.items.get(item.next).map(|next| (item.next, next))
+            })
+            .map(|(place, _)| Slot(place))
+        })
+    }
+
+    /// Puts a message into its destination's queue, behind the others of its priority unless it has been there before.
+    pub fn wait(&mut self, now_ms: i64, slot: Slot, lane: u32) {
+        let place = self.enter(slot, lane, Phase::Waiting);
+        self.time_waiting(now_ms, slot);
+        self.mark_ready(now_ms, place);
+    }
+
+    /// Puts a message into its destination's queue until its `schedule_delivery_time`; [`Self::wait`] follows then.
+    pub fn schedule(&mut self, slot: Slot, lane: u32, at_ms: i64) {
+        self.enter(slot, lane, Phase::Scheduled);
+        self.set_due(slot, at_ms);
+    }
+
+    /// Puts the message where `phase` says. Returns its destination.
+    fn enter(&mut self, slot: Slot, lane: u32, phase: Phase) -> u32 {
+        let Some(item) = self.items.get(slot.0) else {
+            return NONE;
+        };
+        if item.destination != NONE {
+            self.leave_list(slot);
+        }
+        let Some(item) = self.items.get(slot.0) else {
+            return NONE;
+        };
+        let message = item.message.clone();
+        let place = self.destination(lane, message);
+        if let Some(item) = self.items.get_mut(slot.0) {
+            if phase == Phase::Waiting && item.order == 0 {
+                self.next_order += 1;
+                item.order = self.next_order;
+            }
+            item.lane = lane;
+            item.destination = place;
+            item.phase = phase;
+        }
+        if let Some(lane) = self.lanes.get_mut(lane as usize) {
+            lane.messages += 1;
+        }
+        self.link(slot.0, place);
+        place
+    }
+
+    /// A message that was taken with [`Self::take`] waits again, where it stood.
+    pub fn put_back(&mut self, now_ms: i64, slot: Slot) {
+        let Some(item) = self.items.get_mut(slot.0) else {
+            return;
+        };
+        item.phase = Phase::Waiting;
+        let place = item.destination;
+        if let Some(destination) = self.destinations.get_mut(place) {
+            destination.in_flight = destination.in_flight.saturating_sub(1);
+            self.link(slot.0, place);
+        }
+        self.time_waiting(now_ms, slot);
+        self.mark_ready(now_ms, place);
+    }
+
+    /// Takes the next message that is ready for `target`. Its destination counts it as under way until
+    /// [`Self::put_back`], [`Self::leave`] or [`Self::remove`].
+    pub fn take(&mut self, now_ms: i64, target: u32) -> Option<Slot> {
+        loop {
+            let (level, place) = {
+                let lists = self.ready.get_mut(target as usize)?;
+                lists
+                    .iter_mut()
+                    .enumerate()
+                    .rev()
+                    .find_map(|(level, list)| list.pop_front().map(|place| (level, place)))?
+            };
+            let Some(destination) = self.destinations.get_mut(place) else {
+                continue;
+            };
+            destination.listed = destination.listed.saturating_sub(1);
+            if destination.level.map(usize::from) != Some(level) {
+                self.forget_if_empty(place);
+                continue;
+            }
+            destination.level = None;
+            if let Some(lane) = self.lanes.get_mut(destination.lane as usize)
+                && lane.held
+            {
+                destination.listed = destination.listed.saturating_add(1);
+                lane.parked.push(place);
+                continue;
+            }
+            let Some(head) = self.eligible(now_ms, place) else {
+                self.forget_if_empty(place);
+                continue;
+            };
+            self.unlink(head);
+            if let Some(destination) = self.destinations.get_mut(place) {
+                destination.in_flight += 1;
+            }
+            self.mark_ready(now_ms, place);
+            return Some(Slot(head));
+        }
+    }
+
+    /// Whether something may be ready for `target`.
+    pub fn has_ready(&self, target: u32) -> bool {
+        self.ready
+            .get(target as usize)
+            .is_some_and(|lists| lists.iter().any(|list| !list.is_empty()))
+    }
+
+    /// Nothing leaves the lane any more, or again.
+    pub fn hold(&mut self, now_ms: i64, lane: u32, held: bool) {
+        let Some(entry) = self.lanes.get_mut(lane as usize) else {
+            return;
+        };
+        entry.held = held;
+        if !held {
+            for place in std::mem::take(&mut entry.parked) {
+                if let Some(destination) = self.destinations.get_mut(place) {
+                    destination.listed = destination.listed.saturating_sub(1);
+                }
+                self.mark_ready(now_ms, place);
+                self.forget_if_empty(place);
+            }
+        }
+    }
+
+    /// The message is no longer its destination's concern: it is final, or an upstream has it.
+    pub fn leave(&mut self, now_ms: i64, slot: Slot) {
+        let Some(item) = self.items.get_mut(slot.0) else {
+            return;
+        };
+        let place = item.destination;
+        if place == NONE {
+            return;
+        }
+        self.leave_list(slot);
+        self.mark_ready(now_ms, place);
+        self.forget_if_empty(place);
+    }
+
+    fn leave_list(&mut self, slot: Slot) {
+        let Some(item) = self.items.get(slot.0) else {
+            return;
+        };
+        let (place, lane) = (item.destination, item.lane as usize);
+        if item.is_listed() {
+            self.unlink(slot.0);
+        } else if let Some(destination) = self.destinations.get_mut(place) {
+            destination.in_flight = destination.in_flight.saturating_sub(1);
+        }
+        if let Some(item) = self.items.get_mut(slot.0) {
+            item.destination = NONE;
+        }
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.messages = lane.messages.saturating_sub(1);
+        }
+    }
+
+    /// Takes a message out for good.
+    pub fn remove(&mut self, now_ms: i64, slot: Slot) -> Option<Item> {
+        self.leave(now_ms, slot);
+        let item = self.items.remove(slot.0)?;
+        self.by_id.remove(&item.message.id.number());
+        self.octets = self.octets.saturating_sub(footprint(&item.message));
+        self.receipts = self
+            .receipts
+            .saturating_sub(usize::from(item.message.is_receipt()));
+        Some(item)
+    }
+
+    /// The same message with another content. It must not stand in a list: [`Self::leave`] first.
+    pub fn replace(&mut self, slot: Slot, message: Arc<Message>) {
+        let Some(item) = self.items.get_mut(slot.0) else {
+            return;
+        };
+        let before = footprint(&item.message);
+        self.octets = self
+            .octets
+            .saturating_sub(before)
+            .saturating_add(footprint(&message));
+        item.message = message;
+    }
+
+    /// The item is looked at again at `at_ms`.
+    pub fn set_due(&mut self, slot: Slot, at_ms: i64) {
+        if let Some(item) = self.items.get_mut(slot.0)
+            && item.due != at_ms
+        {
+            item.due = at_ms;
+            self.timers.push(at_ms, item.message.id, slot.0);
+            if self.timers.is_stale(self.items.places()) {
+                let live = self
+                    .items
+                    .iter()
+                    .filter(|(_, item)| item.due != i64::MAX)
+                    .map(|(place, item)| (item.due, item.message.id, place));
+                self.timers.rebuild(live);
+            }
+        }
+    }
+
+    /// When the next item is due.
+    pub fn next_due(&self) -> Option<i64> {
+        self.timers.next()
+    }
+
+    /// An item whose time has come; its due time is cleared.
+    pub fn pop_due(&mut self, now_ms: i64) -> Option<Slot> {
+        while let Some((due, id, place)) = self.timers.pop(now_ms) {
+            if let Some(item) = self.items.get_mut(place)
+                && item.message.id == id
+                && item.due == due
+            {
+                item.due = i64::MAX;
+                return Some(Slot(place));
+            }
+        }
+        None
+    }
+
+    /// The time of a waiting item's next try has come, or it is to be timed anew.
+    pub fn wake(&mut self, now_ms: i64, slot: Slot) {
+        self.time_waiting(now_ms, slot);
+        if let Some(item) = self.items.get(slot.0) {
+            self.mark_ready(now_ms, item.destination);
+        }
+    }
+
+    /// The item's target, if it is in a lane.
+    pub fn target(&self, slot: Slot) -> Option<u32> {
+        let item = self.items.get(slot.0)?;
+        self.lanes.get(item.lane as usize).map(|lane| lane.target)
+    }
+
+    fn time_waiting(&mut self, now_ms: i64, slot: Slot) {
+        if let Some(item) = self.items.get(slot.0) {
+            let expires = item.message.expires_unix_ms;
+            let next = item.progress.next_attempt_unix_ms;
+            let due = if next > now_ms {
+                next.min(expires)
+            } else {
+                expires
+            };
+            self.set_due(slot, due);
+        }
+    }
+
+    fn eligible(&self, now_ms: i64, place: u32) -> Option<u32> {
+        let destination = self.destinations.get(place)?;
+        let window = self.lanes.get(destination.lane as usize)?.window;
+        if destination.in_flight >= window {
+            return None;
+        }
+        let (_, head) = destination.head()?;
+        (self.items.get(head)?.progress.next_attempt_unix_ms <= now_ms).then_some(head)
+    }
+
+    fn mark_ready(&mut self, now_ms: i64, place: u32) {
+        if self.eligible(now_ms, place).is_none() {
+            return;
+        }
+        let Some(destination) = self.destinations.get_mut(place) else {
+            return;
+        };
+        let Some((level, _)) = destination.head() else {
+            return;
+        };
+        if destination
+            .level
+            .is_some_and(|listed| usize::from(listed) >= level)
+        {
+            return;
+        }
+        let target = self
+            .lanes
+            .get(destination.lane as usize)
+            .map_or(0, |lane| lane.target);
+        if let Some(list) = self
+            .ready
+            .get_mut(target as usize)
+            .and_then(|lists| lists.get_mut(level))
+        {
+            destination.level = u8::try_from(level).ok();
+            destination.listed = destination.listed.saturating_add(1);
+            list.push_back(place);
+        }
+    }
+
+    fn hash(&self, lane: u32, address: &Address) -> u64 {
+        if self
+            .lanes
+            .get(lane as usize)
+            .is_some_and(|lane| lane.single)
+        {
+            return u64::from(lane);
+        }
+        self.hasher.hash_one((lane, address))
+    }
+
+    fn find_destination(&self, hash: u64, lane: u32, address: &Address) -> Option<u32> {
+        let single = self.lanes.get(lane as usize)?.single;
+        self.by_address
+            .find(hash, |place| {
+                self.destinations.get(*place).is_some_and(|destination| {
+                    destination.lane == lane
+                        && (single || destination.example.destination == *address)
+                })
+            })
+            .copied()
+    }
+
+    fn destination(&mut self, lane: u32, message: Arc<Message>) -> u32 {
+        let hash = self.hash(lane, &message.destination);
+        if let Some(place) = self.find_destination(hash, lane, &message.destination) {
+            return place;
+        }
+        let place = self.destinations.insert(Destination {
+            lane,
+            example: message,
+            hash,
+            waiting: [EMPTY; LISTS],
+            count: 0,
+            in_flight: 0,
+            level: None,
+            listed: 0,
+        });
+        let destinations = &self.destinations;
+        self.by_address.insert_unique(hash, place, |place| {
+            destinations
+                .get(*place)
+                .map_or(0, |destination| destination.hash)
+        });
+        place
+    }
+
+    fn forget_if_empty(&mut self, place: u32) {
+        let Some(destination) = self.destinations.get(place) else {
+            return;
+        };
+        if destination.count > 0 || destination.in_flight > 0 || destination.listed > 0 {
+            return;
+        }
+        if let Ok(entry) = self
+            .by_address
+            .find_entry(destination.hash, |other| *other == place)
+        {
+            entry.remove();
+        }
+        self.destinations.remove(place);
+    }
+
+    /// Puts the item into its destination's list, by its order.
+    fn link(&mut self, place: u32, destination: u32) {
+        let Some(item) = self.items.get(place) else {
+            return;
+        };
+        let order = item.order;
+        let level = item.level();
+        let Some(list) = self
+            .destinations
+            .get(destination)
+            .and_then(|destination| destination.waiting.get(level))
+            .copied()
+        else {
+            return;
+        };
+        let order_of = |place: u32| self.items.get(place).map(|item| item.order);
+        // New ones go to the end. One that comes back finds before it only others that came back: few.
+        let (previous, next) = if order_of(list.last).is_none_or(|last| last < order) {
+            (list.last, NONE)
+        } else {
+            let (mut previous, mut next) = (NONE, list.first);
+            while let Some(other) = self.items.get(next)
+                && other.order < order
+            {
+                previous = next;
+                next = other.next;
+            }
+            (previous, next)
+        };
+        if let Some(item) = self.items.get_mut(place) {
+            item.previous = previous;
+            item.next = next;
+        }
+        if let Some(before) = self.items.get_mut(previous) {
+            before.next = place;
+        }
+        if let Some(after) = self.items.get_mut(next) {
+            after.previous = place;
+        }
+        if let Some(destination) = self.destinations.get_mut(destination) {
+            destination.count += 1;
+            if let Some(list) = destination.waiting.get_mut(level) {
+                if previous == NONE {
+                    list.first = place;
+                }
+                if next == NONE {
+                    list.last = place;
+                }
+            }
+        }
+    }
+
+    fn unlink(&mut self, place: u32) {
+        let Some(item) = self.items.get_mut(place) else {
+            return;
+        };
+        let level = item.level();
+        let (previous, next, destination) = (item.previous, item.next, item.destination);
+        item.previous = NONE;
+        item.next = NONE;
+        if let Some(before) = self.items.get_mut(previous) {
+            before.next = next;
+        }
+        if let Some(after) = self.items.get_mut(next) {
+            after.previous = previous;
+        }
+        if let Some(destination) = self.destinations.get_mut(destination) {
+            destination.count = destination.count.saturating_sub(1);
+            if let Some(list) = destination.waiting.get_mut(level) {
+                if list.first == place {
+                    list.first = next;
+                }
+                if list.last == place {
+                    list.last = previous;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
