@@ -1,17 +1,35 @@
 #!/bin/sh
-# Installs what the build and the tests need from Debian: only what is missing, without questions.
+# Installs what the build and the tests need from Debian, and smpplib from PyPI: only what is missing,
+# without questions.
 set -eu
 
 needed="gcc make libcap2-bin nftables iproute2 util-linux procps
     sip-tester sipsak baresip-core kamailio tshark tcpdump libwireshark-data
-    freediameterd freediameter-extensions systemd sqlite3 openssl ca-certificates"
+    freediameterd freediameter-extensions systemd sqlite3 openssl ca-certificates
+    kannel libnet-smpp-perl python3 python3-venv"
 
 missing=""
 for package in $needed; do
     dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
         missing="$missing $package"
 done
-[ -n "$missing" ] || exit 0
+
+# smpplib, into an environment of its own below target/.
+smpplib() {
+    here=$(cd "$(dirname "$0")/.." && pwd)
+    wanted=$here/tests/netns/smpp/requirements.txt
+    python=$here/target/python
+    cmp -s "$wanted" "$python/requirements.txt" && return
+    python3 -m venv --clear "$python"
+    "$python/bin/pip" install --quiet --disable-pip-version-check --require-hashes \
+        --only-binary :all: --requirement "$wanted"
+    cp "$wanted" "$python/requirements.txt"
+}
+
+if [ -z "$missing" ]; then
+    smpplib
+    exit 0
+fi
 
 if [ "$(id -u)" -ne 0 ]; then
     echo "these Debian packages are missing:$missing" >&2
@@ -31,3 +49,5 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get -qq update
 # shellcheck disable=SC2086
 apt-get -qq -y --no-install-recommends -o Dpkg::Options::=--force-confold install $missing >/dev/null
+
+smpplib

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -82,6 +82,20 @@ impl Process {
     /// # Panics
     /// When it cannot be started.
     pub fn start(name: &str, command: &mut Command, log: &Path) -> Self {
+        Self::spawn(name, command.stdin(Stdio::null()), log)
+    }
+
+    /// Like [`Process::start`], with a pipe to its standard input.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start_with_input(name: &str, command: &mut Command, log: &Path) -> (Self, ChildStdin) {
+        let mut process = Self::spawn(name, command.stdin(Stdio::piped()), log);
+        let input = process.child.stdin.take().expect("it was asked for");
+        (process, input)
+    }
+
+    fn spawn(name: &str, command: &mut Command, log: &Path) -> Self {
         let output = File::options()
             .create(true)
             .append(true)
@@ -89,7 +103,6 @@ impl Process {
             .unwrap_or_else(|error| panic!("{}: {error}", log.display()));
         let errors = output.try_clone().expect("a second handle on the log");
         let child = command
-            .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
             .spawn()

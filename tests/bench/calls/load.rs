@@ -9,9 +9,9 @@ use tollwire_harness::process::Scratch;
 use tollwire_harness::sipp::{RunningSipp, Sipp};
 use tollwire_harness::wait::{PATIENCE, wait_until};
 
-use crate::System;
+use super::System;
 use crate::meter;
-use crate::report::{Report, Step};
+use super::report::{Report, Step};
 
 /// Where sipp's phones are; 5060 is taken by the scene's own.
 const PORT: u16 = 5062;

@@ -6,9 +6,9 @@ use tollwire_harness::net::Net;
 use tollwire_harness::process::{Process, Scratch};
 use tollwire_harness::wait::{PATIENCE, wait_until};
 
-use crate::System;
-use crate::load;
-use crate::report::Report;
+use super::System;
+use super::load;
+use super::report::Report;
 
 struct Kamailio {
     process: Process,

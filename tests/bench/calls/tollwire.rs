@@ -2,9 +2,9 @@
 
 use tollwire_harness::scene::{MICRO_PER_SECOND, Scene, Setup};
 
-use crate::System;
-use crate::load;
-use crate::report::Report;
+use super::System;
+use super::load;
+use super::report::Report;
 
 /// Enough for every call of a run.
 const BALANCE: i64 = 1_000_000_000 * MICRO_PER_SECOND;
