@@ -32,8 +32,11 @@ struct System {
     name: &'static str,
     /// What it does with a message before it answers, for the report.
     promise: &'static str,
-    start: fn(&Net, &Scratch) -> Result<Box<dyn Smsc>, String>,
+    start: Start,
 }
+
+/// Starts one in the router of a network, or says why it cannot.
+type Start = fn(&Net, &Scratch) -> Result<Box<dyn Smsc>, String>;
 
 /// One square of the report.
 #[derive(Clone, Copy, PartialEq, Eq)]
