@@ -13,8 +13,10 @@
 )]
 
 pub mod core;
+pub mod credit;
 pub mod effect;
 pub mod entry;
+pub mod esme;
 pub mod event;
 pub mod message;
 pub mod queue;

@@ -13,6 +13,9 @@ use bytes::Bytes;
 pub struct MessageId(pub NonZeroU64);
 
 impl MessageId {
+    /// The last one there is.
+    pub const MAX: Self = Self(NonZeroU64::MAX);
+
     /// The id with this number; `None` for 0.
     pub fn new(number: u64) -> Option<Self> {
         NonZeroU64::new(number).map(Self)

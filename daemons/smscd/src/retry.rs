@@ -68,10 +68,12 @@ mod tests {
 
     #[test]
     fn the_last_pause_goes_on_until_the_tries_are_used_up() {
-        let mut settings = RetrySettings::default();
-        settings.busy = Schedule {
-            pauses_ms: vec![10, 20],
-            max_attempts: 4,
+        let settings = RetrySettings {
+            busy: Schedule {
+                pauses_ms: vec![10, 20],
+                max_attempts: 4,
+            },
+            ..RetrySettings::default()
         };
         let after = |attempts| next(&settings, ErrorClass::Busy, attempts);
         assert_eq!(after(1), Next::Retry(10));

@@ -81,8 +81,12 @@ pub struct Item {
     pub reserved_at: Option<i64>,
     /// Credit control may have been asked for this reservation before a crash.
     pub maybe_reserved: bool,
-    /// An intermediate receipt was made.
-    pub notified: bool,
+    /// Index of the peer that submitted it, or whose receipt it is.
+    pub owner: u32,
+    /// The link that it was sent over.
+    pub link: Option<crate::event::LinkId>,
+    /// Times that credit control could not be asked in a row.
+    pub credit_failures: u32,
     /// Its lane, if it was ever put into one.
     pub lane: u32,
     destination: u32,
@@ -93,6 +97,11 @@ pub struct Item {
 }
 
 impl Item {
+    /// When it came to its queue, beside others.
+    pub fn order(&self) -> u64 {
+        self.order
+    }
+
     fn is_listed(&self) -> bool {
         matches!(self.phase, Phase::Waiting | Phase::Scheduled)
     }
@@ -209,7 +218,9 @@ impl Queue {
             phase,
             reserved_at: None,
             maybe_reserved: false,
-            notified: false,
+            owner: NONE,
+            link: None,
+            credit_failures: 0,
             lane: NONE,
             destination: NONE,
             previous: NONE,
@@ -334,6 +345,25 @@ impl Queue {
         }
         self.link(slot.0, place);
         place
+    }
+
+    /// A message that is under way counts in its destination again, after [`Self::reshape`].
+    pub fn rejoin(&mut self, slot: Slot, lane: u32) {
+        let Some(item) = self.items.get(slot.0) else {
+            return;
+        };
+        let message = item.message.clone();
+        let place = self.destination(lane, message);
+        if let Some(item) = self.items.get_mut(slot.0) {
+            item.lane = lane;
+            item.destination = place;
+        }
+        if let Some(destination) = self.destinations.get_mut(place) {
+            destination.in_flight += 1;
+        }
+        if let Some(lane) = self.lanes.get_mut(lane as usize) {
+            lane.messages += 1;
+        }
     }
 
     /// A message that was taken with [`Self::take`] waits again, where it stood.

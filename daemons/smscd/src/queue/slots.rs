@@ -53,6 +53,11 @@ impl<T> Slots<T> {
         self.places.len().saturating_sub(self.free.len())
     }
 
+    /// Whether none is held.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Places made, free ones included.
     pub fn places(&self) -> usize {
         self.places.len()

@@ -466,7 +466,7 @@ mod tests {
             status::ESME_RINVSRCADR
         );
         assert_eq!(
-            bind(b"a\0123456789\0\0\x34\0\0\0").unwrap_err(),
+            bind(b"a\x00123456789\0\0\x34\0\0\0").unwrap_err(),
             status::ESME_RINVPASWD
         );
     }
