@@ -39,6 +39,12 @@ impl Bucket {
         self.level -= 1000;
         true
     }
+
+    /// Milliseconds until there is one again, after [`Self::take`] gave none.
+    pub fn wait_ms(&self, rate: u32) -> i64 {
+        let rate = i64::from(rate.max(1));
+        (1000_i64.saturating_sub(self.level).saturating_add(rate - 1) / rate).max(1)
+    }
 }
 
 /// What a peer is.

@@ -101,9 +101,7 @@ impl Core {
         };
         let rate = peer.outbound_rate();
         if !peer.outbound.take(rate, now.unix_ms) {
-            let until = now
-                .unix_ms
-                .saturating_add(1000 / i64::from(rate.max(1)) + 1);
+            let until = now.unix_ms.saturating_add(peer.outbound.wait_ms(rate));
             self.queue.put_back(now.unix_ms, slot);
             return self.pause_peer(peer_index, until);
         }

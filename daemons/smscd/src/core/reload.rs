@@ -10,6 +10,7 @@ use crate::effect::Effect;
 use crate::entry::Recovered;
 use crate::esme::{Peer, PeerKind};
 use crate::event::LinkId;
+use crate::message::Message;
 use crate::queue::{Phase, Slot};
 use crate::router::Router;
 use crate::settings::Settings;
@@ -162,6 +163,24 @@ impl Core {
         }
     }
 
+    /// The reservation before this one was to be given back; whether that was said before the crash is not known.
+    fn release_before(&mut self, message: Arc<Message>, reservation: u32) {
+        let Some(before) = reservation.checked_sub(1) else {
+            return;
+        };
+        self.settlements.add(
+            message.id,
+            before,
+            Settling {
+                message,
+                debit: false,
+                last: false,
+                asked: 0,
+                repeated: true,
+            },
+        );
+    }
+
     /// What the spool remembers goes on where it stood.
     pub(super) fn recover(&mut self, now: Now, recovered: Recovered, effects: &mut Vec<Effect>) {
         for (message, progress) in recovered.unfinished {
@@ -179,6 +198,7 @@ impl Core {
             // Money may be held for it: it is asked for again under the same name.
             item.maybe_reserved = true;
             let id = item.message.id;
+            let (message, reservation) = (item.message.clone(), item.progress.reservation);
             let due = item
                 .message
                 .expires_unix_ms
@@ -206,6 +226,7 @@ impl Core {
                 }
                 None => self.admit(now, slot),
             }
+            self.release_before(message, reservation);
         }
         for owed in recovered.owed {
             if let Some(settlement) = owed.done.settlement.filter(|_| !owed.settled) {
@@ -220,6 +241,7 @@ impl Core {
                         repeated: true,
                     },
                 );
+                self.release_before(owed.message.clone(), settlement.reservation);
             }
             if !owed.record_written {
                 self.record(owed.message, owed.done, effects);

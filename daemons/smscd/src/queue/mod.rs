@@ -12,7 +12,7 @@ pub mod hash;
 pub mod slots;
 mod timers;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
@@ -130,11 +130,12 @@ pub struct Lane {
     /// Messages that wait in it or are under way.
     pub messages: usize,
     /// Destinations that would be ready if it were not held.
-    pub(crate) parked: Vec<u32>,
+    pub(crate) parked: List,
 }
 
+/// Ends of a list whose members name each other.
 #[derive(Debug, Clone, Copy)]
-struct List {
+pub(crate) struct List {
     first: u32,
     last: u32,
 }
@@ -143,6 +144,21 @@ const EMPTY: List = List {
     first: NONE,
     last: NONE,
 };
+
+impl Default for List {
+    fn default() -> Self {
+        EMPTY
+    }
+}
+
+/// The list that a destination stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listed {
+    /// Ready, by the priority of its first message.
+    Ready(usize),
+    /// It would be, but its lane is held.
+    Parked,
+}
 
 #[derive(Debug)]
 struct Destination {
@@ -153,9 +169,9 @@ struct Destination {
     waiting: [List; LISTS],
     count: u32,
     in_flight: u32,
-    /// Level of its entry in a ready list, and entries in all lists (old ones of a lower level included).
-    level: Option<u8>,
-    listed: u8,
+    listed: Option<Listed>,
+    previous: u32,
+    next: u32,
 }
 
 impl Destination {
@@ -179,7 +195,7 @@ pub struct Queue {
     by_address: HashTable<u32>,
     hasher: RandomState,
     lanes: Vec<Lane>,
-    ready: Vec<[VecDeque<u32>; PRIORITIES]>,
+    ready: Vec<[List; PRIORITIES]>,
     timers: Timers,
     next_order: u64,
     octets: u64,
@@ -197,7 +213,7 @@ impl Queue {
     /// Lanes and targets from now on. Everything that waited must be put in again with [`Self::wait`].
     pub fn reshape(&mut self, lanes: Vec<Lane>, targets: usize) {
         self.lanes = lanes;
-        self.ready = (0..targets).map(|_| Default::default()).collect();
+        self.ready = vec![[EMPTY; PRIORITIES]; targets];
         self.destinations = Slots::default();
         self.by_address.clear();
         for (_, item) in self.items.iter_mut() {
@@ -381,32 +397,20 @@ impl Queue {
         self.mark_ready(now_ms, place);
     }
 
-    /// Takes the next message that is ready for `target`. Its destination counts it as under way until
+    /// Takes the next message that is ready for `target`; it is in flight then. Its destination counts it as under way until
     /// [`Self::put_back`], [`Self::leave`] or [`Self::remove`].
     pub fn take(&mut self, now_ms: i64, target: u32) -> Option<Slot> {
         loop {
-            let (level, place) = {
-                let lists = self.ready.get_mut(target as usize)?;
-                lists
-                    .iter_mut()
-                    .enumerate()
-                    .rev()
-                    .find_map(|(level, list)| list.pop_front().map(|place| (level, place)))?
-            };
-            let Some(destination) = self.destinations.get_mut(place) else {
-                continue;
-            };
-            destination.listed = destination.listed.saturating_sub(1);
-            if destination.level.map(usize::from) != Some(level) {
-                self.forget_if_empty(place);
-                continue;
-            }
-            destination.level = None;
-            if let Some(lane) = self.lanes.get_mut(destination.lane as usize)
-                && lane.held
-            {
-                destination.listed = destination.listed.saturating_add(1);
-                lane.parked.push(place);
+            let lists = self.ready.get(target as usize)?;
+            let place = lists
+                .iter()
+                .rev()
+                .map(|list| list.first)
+                .find(|first| *first != NONE)?;
+            let lane = self.destinations.get(place)?.lane;
+            self.delist(place);
+            if self.lanes.get(lane as usize).is_some_and(|lane| lane.held) {
+                self.enlist(place, Listed::Parked);
                 continue;
             }
             let Some(head) = self.eligible(now_ms, place) else {
@@ -414,6 +418,9 @@ impl Queue {
                 continue;
             };
             self.unlink(head);
+            if let Some(item) = self.items.get_mut(head) {
+                item.phase = Phase::InFlight;
+            }
             if let Some(destination) = self.destinations.get_mut(place) {
                 destination.in_flight += 1;
             }
@@ -426,7 +433,7 @@ impl Queue {
     pub fn has_ready(&self, target: u32) -> bool {
         self.ready
             .get(target as usize)
-            .is_some_and(|lists| lists.iter().any(|list| !list.is_empty()))
+            .is_some_and(|lists| lists.iter().any(|list| list.first != NONE))
     }
 
     /// Nothing leaves the lane any more, or again.
@@ -436,12 +443,11 @@ impl Queue {
         };
         entry.held = held;
         if !held {
-            for place in std::mem::take(&mut entry.parked) {
-                if let Some(destination) = self.destinations.get_mut(place) {
-                    destination.listed = destination.listed.saturating_sub(1);
-                }
+            while let Some(place) = self.lanes.get(lane as usize).map(|lane| lane.parked.first)
+                && place != NONE
+            {
+                self.delist(place);
                 self.mark_ready(now_ms, place);
-                self.forget_if_empty(place);
             }
         }
     }
@@ -581,30 +587,78 @@ impl Queue {
         if self.eligible(now_ms, place).is_none() {
             return;
         }
-        let Some(destination) = self.destinations.get_mut(place) else {
+        let Some(destination) = self.destinations.get(place) else {
             return;
         };
         let Some((level, _)) = destination.head() else {
             return;
         };
-        if destination
-            .level
-            .is_some_and(|listed| usize::from(listed) >= level)
-        {
-            return;
+        match destination.listed {
+            Some(Listed::Parked) => return,
+            Some(Listed::Ready(listed)) if listed >= level => return,
+            Some(Listed::Ready(_)) => self.delist(place),
+            None => {}
         }
-        let target = self
-            .lanes
-            .get(destination.lane as usize)
-            .map_or(0, |lane| lane.target);
-        if let Some(list) = self
-            .ready
-            .get_mut(target as usize)
-            .and_then(|lists| lists.get_mut(level))
-        {
-            destination.level = u8::try_from(level).ok();
-            destination.listed = destination.listed.saturating_add(1);
-            list.push_back(place);
+        self.enlist(place, Listed::Ready(level));
+    }
+
+    /// The list itself, of a destination in `lane`.
+    fn list_mut(&mut self, lane: u32, listed: Listed) -> Option<&mut List> {
+        let lane = self.lanes.get_mut(lane as usize)?;
+        match listed {
+            Listed::Parked => Some(&mut lane.parked),
+            Listed::Ready(level) => self.ready.get_mut(lane.target as usize)?.get_mut(level),
+        }
+    }
+
+    /// Puts a destination that stands in no list at the end of one.
+    fn enlist(&mut self, place: u32, listed: Listed) {
+        let Some(lane) = self
+            .destinations
+            .get(place)
+            .map(|destination| destination.lane)
+        else {
+            return;
+        };
+        let Some(list) = self.list_mut(lane, listed) else {
+            return;
+        };
+        let last = std::mem::replace(&mut list.last, place);
+        if list.first == NONE {
+            list.first = place;
+        }
+        if let Some(before) = self.destinations.get_mut(last) {
+            before.next = place;
+        }
+        if let Some(destination) = self.destinations.get_mut(place) {
+            destination.listed = Some(listed);
+            destination.previous = last;
+            destination.next = NONE;
+        }
+    }
+
+    /// Takes a destination out of the list that it stands in.
+    fn delist(&mut self, place: u32) {
+        let Some(destination) = self.destinations.get_mut(place) else {
+            return;
+        };
+        let Some(listed) = destination.listed.take() else {
+            return;
+        };
+        let (lane, previous, next) = (destination.lane, destination.previous, destination.next);
+        if let Some(before) = self.destinations.get_mut(previous) {
+            before.next = next;
+        }
+        if let Some(after) = self.destinations.get_mut(next) {
+            after.previous = previous;
+        }
+        if let Some(list) = self.list_mut(lane, listed) {
+            if list.first == place {
+                list.first = next;
+            }
+            if list.last == place {
+                list.last = previous;
+            }
         }
     }
 
@@ -643,8 +697,9 @@ impl Queue {
             waiting: [EMPTY; LISTS],
             count: 0,
             in_flight: 0,
-            level: None,
-            listed: 0,
+            listed: None,
+            previous: NONE,
+            next: NONE,
         });
         let destinations = &self.destinations;
         self.by_address.insert_unique(hash, place, |place| {
@@ -659,13 +714,12 @@ impl Queue {
         let Some(destination) = self.destinations.get(place) else {
             return;
         };
-        if destination.count > 0 || destination.in_flight > 0 || destination.listed > 0 {
+        if destination.count > 0 || destination.in_flight > 0 {
             return;
         }
-        if let Ok(entry) = self
-            .by_address
-            .find_entry(destination.hash, |other| *other == place)
-        {
+        let hash = destination.hash;
+        self.delist(place);
+        if let Ok(entry) = self.by_address.find_entry(hash, |other| *other == place) {
             entry.remove();
         }
         self.destinations.remove(place);

@@ -62,7 +62,6 @@ fn add(queue: &mut Queue, id: u64, to: &str, priority: u8) -> Slot {
 
 fn take(queue: &mut Queue, now_ms: i64) -> Option<u64> {
     let slot = queue.take(now_ms, 0)?;
-    queue.item_mut(slot)?.phase = Phase::InFlight;
     Some(queue.item(slot)?.message.id.number())
 }
 

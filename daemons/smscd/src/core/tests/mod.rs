@@ -1,0 +1,10 @@
+//! Simulations: the core with virtual time, a disk, a credit control and peers that are all simulated.
+
+mod binds;
+mod charging;
+mod crash;
+mod delivery;
+mod manage;
+mod sim;
+mod store;
+mod upstream;
