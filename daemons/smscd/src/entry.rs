@@ -167,6 +167,25 @@ impl Owed {
     }
 }
 
+/// All that is known of a message, in one piece: takes the place of whatever was said of it before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Carried {
+    /// It is not final.
+    Unfinished(Arc<Message>, Progress),
+    /// It is, with something still to do.
+    Owed(Owed),
+}
+
+impl Carried {
+    /// The message.
+    pub fn id(&self) -> MessageId {
+        match self {
+            Self::Unfinished(message, _) => message.id,
+            Self::Owed(owed) => owed.message.id,
+        }
+    }
+}
+
 /// Adds entries up.
 #[derive(Debug, Default)]
 pub struct Fold {
@@ -231,6 +250,49 @@ impl Fold {
                     self.pay(id, over, |owed| owed.record_written = true);
                 }
             }
+        }
+    }
+
+    /// Takes over what is known of a message.
+    pub fn carry(&mut self, carried: Carried) {
+        let id = carried.id();
+        self.next_id = self.next_id.max(id.number().saturating_add(1));
+        match carried {
+            Carried::Unfinished(message, progress) => {
+                self.owed.remove(&id);
+                self.unfinished.insert(id, (message, progress));
+            }
+            Carried::Owed(owed) => {
+                self.unfinished.remove(&id);
+                self.owed.insert(id, owed);
+            }
+        }
+    }
+
+    /// All that is known of a message, unless nothing need be kept of it.
+    pub fn carried(&self, id: MessageId) -> Option<Carried> {
+        let unfinished = self.unfinished.get(&id);
+        unfinished
+            .map(|(message, progress)| Carried::Unfinished(message.clone(), progress.clone()))
+            .or_else(|| self.owed.get(&id).cloned().map(Carried::Owed))
+    }
+
+    /// Number of the next message.
+    pub fn next_id(&self) -> u64 {
+        self.next_id
+    }
+
+    /// Ids below `next_id` were used.
+    pub fn reserve(&mut self, next_id: u64) {
+        self.next_id = self.next_id.max(next_id);
+    }
+
+    /// What has been added up so far.
+    pub fn recovered(&self) -> Recovered {
+        Recovered {
+            next_id: self.next_id.max(1),
+            unfinished: self.unfinished.values().cloned().collect(),
+            owed: self.owed.values().cloned().collect(),
         }
     }
 

@@ -109,6 +109,8 @@ pub enum Event {
     StoreFailed(StoreFailure),
     /// After [`crate::effect::Effect::StoreFailureHeard`]: there is space again.
     StoreReady,
+    /// Whether the spool has room only for what happens to the messages at hand: no new ones then.
+    SpaceLow(bool),
     /// The records up to this one are in the record files. The first [`crate::effect::Effect::Record`] is number 1.
     RecordsStored {
         /// Number of the last.

@@ -24,6 +24,7 @@ pub mod receipt;
 pub mod retry;
 pub mod router;
 pub mod settings;
+pub mod spool;
 pub mod wire;
 
 /// Runs the daemon.

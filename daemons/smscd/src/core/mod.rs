@@ -117,6 +117,7 @@ pub struct Core {
     pending: VecDeque<Pending>,
     first_position: u64,
     store_failure: Option<StoreFailure>,
+    space_low: bool,
     /// What must be stored when the spool works again.
     lost: VecDeque<Pending>,
     /// Messages whose records are on their way; the first has the number `first_record`.
@@ -161,6 +162,7 @@ impl Core {
             pending: VecDeque::new(),
             first_position: 1,
             store_failure: None,
+            space_low: false,
             lost: VecDeque::new(),
             records: VecDeque::new(),
             first_record: 1,
@@ -213,6 +215,7 @@ impl Core {
             Event::Stored { up_to } => self.stored(now, up_to, effects),
             Event::StoreFailed(failure) => self.store_failed(now, failure, effects),
             Event::StoreReady => self.store_ready(effects),
+            Event::SpaceLow(low) => self.space_low = low,
             Event::RecordsStored { up_to } => self.records_stored(up_to, effects),
             Event::Credit(answer) => self.credit_answered(now, answer, effects),
             Event::Operator { token, operation } => {

@@ -109,6 +109,7 @@ impl Core {
     /// The status for the answer of a request that comes while nothing can be stored.
     pub(super) fn store_status(&self) -> Result<(), Status> {
         match self.store_failure {
+            None if self.space_low => Err(status::ESME_RMSGQFUL),
             None => Ok(()),
             Some(StoreFailure::Full) => Err(status::ESME_RMSGQFUL),
             Some(StoreFailure::Broken) => Err(status::ESME_RSYSERR),
