@@ -4,13 +4,24 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 
 /// CPU seconds, user and system, that the processes and their descendants have used.
-pub fn cpu_seconds(roots: &[u32]) -> f64 {
+fn cpu_seconds(roots: &[u32]) -> f64 {
     // Linux counts in USER_HZ, which is 100 on every architecture Debian ships.
     family(roots)
         .into_iter()
         .filter_map(|id| stat(id).map(|stat| stat.ticks))
         .sum::<f64>()
         / 100.0
+}
+
+/// The same for each of the processes, with its name.
+pub fn cpu_by_process(roots: &[u32]) -> Vec<(String, f64)> {
+    roots
+        .iter()
+        .map(|id| {
+            let name = fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
+            (name.trim().to_owned(), cpu_seconds(&[*id]))
+        })
+        .collect()
 }
 
 /// Kilobytes of memory, pages shared between processes counted in proportion (Pss).

@@ -7,10 +7,14 @@ use std::time::Duration;
 
 use tollwire_cdr::ChargeRecord;
 use tollwire_runtime::clock::Now;
+use tollwire_runtime::pace::Pace;
 use tollwire_runtime::records::{ClosureReason, RecordWriter};
 
 /// Between attempts, and between looks at the file's age.
 const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Under load files are written once in this time: the records are safe in the store until then.
+const SLOT: Duration = Duration::from_millis(50);
 
 /// The thread; ends when every sender of records is gone.
 pub struct Outbox {
@@ -34,6 +38,7 @@ impl Outbox {
             .name("records".into())
             .spawn(move || {
                 let mut open = true;
+                let mut pace = Pace::new(SLOT);
                 while open || !waiting.is_empty() {
                     if let Err(error) = write(&mut writer, &mut waiting, &written) {
                         tracing::error!(%error, records = waiting.len(), "charge records wait in the store: free disk space or mend the folder");
@@ -42,7 +47,9 @@ impl Outbox {
                         }
                         std::thread::sleep(INTERVAL);
                     }
-                    match queue.recv_timeout(INTERVAL) {
+                    let received = queue.recv_timeout(INTERVAL);
+                    pace.sleep();
+                    match received {
                         Ok(records) => {
                             waiting.extend(records);
                             waiting.extend(queue.try_iter().flatten());

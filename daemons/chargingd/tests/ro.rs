@@ -282,6 +282,8 @@ async fn a_session_outlives_the_daemon_and_is_charged_once() {
     assert_eq!(daemon.ask("/accounts/alice").await["held_micro"], 600_000);
 
     daemon.kill();
+    // Two clients of one name would contend for the connection (RFC 6733 5.6.4).
+    drop(client);
     daemon.start().await;
     assert_eq!(daemon.ask("/accounts/alice").await["held_micro"], 600_000);
     assert_eq!(daemon.ask("/sessions").await[0]["remaining_seconds"], 100);
@@ -294,6 +296,7 @@ async fn a_session_outlives_the_daemon_and_is_charged_once() {
     );
 
     daemon.kill();
+    drop(client);
     daemon.start().await;
     let mut client = Client::connect(&daemon.folder).await;
     assert_eq!(client.ask(&last).await, first);

@@ -4,12 +4,17 @@ use std::collections::HashSet;
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tollwire_runtime::pace::Pace;
 
 use crate::flow::FlowKey;
 use crate::nftables::{Change, Done, Job, Table};
 
 /// Jobs carried out together at the most.
 const AT_ONCE: usize = 256;
+/// Under load a transaction begins once in this time, with everything that waits.
+const SLOT: Duration = Duration::from_millis(1);
 
 /// The way to the thread; dropping it carries out what waits and ends it.
 pub struct Kernel {
@@ -53,7 +58,9 @@ impl Drop for Kernel {
 
 fn run(mut table: Table, queue: &Receiver<(u64, Job)>, done: &dyn Fn(Vec<(u64, Done)>)) {
     let mut kept: Option<(u64, Job)> = None;
+    let mut pace = Pace::new(SLOT);
     while let Some(first) = kept.take().or_else(|| queue.recv().ok()) {
+        pace.sleep();
         let mut cleaned: HashSet<FlowKey> = cleaned_by(&first.1).collect();
         let (mut tickets, mut jobs) = (vec![first.0], vec![first.1]);
         while jobs.len() < AT_ONCE

@@ -3,11 +3,14 @@
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::Duration;
 
 use clap::{Arg, ArgAction, Command};
 
 use crate::config::{self, Configuration};
 use crate::exit::Exit;
+use crate::pace::Pace;
 use crate::{logging, notify};
 
 /// What a daemon is started with.
@@ -111,9 +114,19 @@ where
     }
 }
 
+/// Under load the daemon's thread looks at its sockets once in this time: see [`Pace`].
+const SLOT: Duration = Duration::from_millis(1);
+
 fn block_on(daemon: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
+    let pace = Mutex::new(Pace::new(SLOT));
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        // Just before the thread would sleep until something comes: all work at hand is done.
+        .on_thread_park(move || {
+            if let Ok(mut pace) = pace.lock() {
+                pace.sleep();
+            }
+        })
         .build()
         .map_err(Fault::unavailable)?
         .block_on(daemon)

@@ -9,5 +9,6 @@ pub mod exit;
 pub mod logging;
 pub mod metrics;
 pub mod notify;
+pub mod pace;
 pub mod records;
 pub mod signals;

@@ -63,7 +63,7 @@ pub fn measure(net: &Net, scratch: &Scratch, proxy: SocketAddr, system: &dyn Sys
     report.kilobytes_per_dialog = memory_per_dialog(net, scratch, proxy, system, before);
 
     for rate in rates() {
-        let cpu = meter::cpu_seconds(&system.processes());
+        let before = meter::cpu_by_process(&system.processes());
         let calls = rate * seconds();
         let outcome = run(net, scratch, proxy, rate, calls, Duration::from_secs(1));
         let step = Step {
@@ -71,8 +71,13 @@ pub fn measure(net: &Net, scratch: &Scratch, proxy: SocketAddr, system: &dyn Sys
             achieved: f64::from(outcome.successful) / outcome.seconds,
             failed: calls - outcome.successful,
             retransmissions: outcome.retransmissions,
-            cpu_per_thousand: (meter::cpu_seconds(&system.processes()) - cpu) * 1000.0
-                / f64::from(calls),
+            cpu_per_thousand: meter::cpu_by_process(&system.processes())
+                .into_iter()
+                .zip(before)
+                .map(|((name, after), (_, before))| {
+                    (name, (after - before) * 1000.0 / f64::from(calls))
+                })
+                .collect(),
         };
         eprintln!("  {step}");
         let passed = step.passed();

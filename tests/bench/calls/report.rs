@@ -12,14 +12,19 @@ pub struct Step {
     pub failed: u32,
     /// Messages the caller had to send again.
     pub retransmissions: u32,
-    /// CPU seconds of all the system's processes per 1,000 calls.
-    pub cpu_per_thousand: f64,
+    /// CPU seconds per 1,000 calls of each of the system's processes.
+    pub cpu_per_thousand: Vec<(String, f64)>,
 }
 
 impl Step {
     /// Whether every call succeeded and the rate was reached (within 10 per cent, for the ramp).
     pub fn passed(&self) -> bool {
         self.failed == 0 && self.achieved >= 0.9 * f64::from(self.rate)
+    }
+
+    /// CPU seconds of the whole system per 1,000 calls.
+    pub fn cpu(&self) -> f64 {
+        self.cpu_per_thousand.iter().map(|(_, cpu)| cpu).sum()
     }
 }
 
@@ -28,8 +33,18 @@ impl fmt::Display for Step {
         write!(
             formatter,
             "{:5} calls/s asked, {:7.1} done, {} failed, {} sent again, {:.3} CPU s per 1,000 calls",
-            self.rate, self.achieved, self.failed, self.retransmissions, self.cpu_per_thousand
-        )
+            self.rate,
+            self.achieved,
+            self.failed,
+            self.retransmissions,
+            self.cpu()
+        )?;
+        if self.cpu_per_thousand.len() > 1 {
+            for (name, cpu) in &self.cpu_per_thousand {
+                write!(formatter, ", {name} {cpu:.3}")?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -65,7 +80,7 @@ impl Report {
         self.steps
             .iter()
             .find(|step| step.rate == rate && step.passed())
-            .map(|step| step.cpu_per_thousand)
+            .map(Step::cpu)
     }
 }
 

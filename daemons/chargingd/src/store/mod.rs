@@ -9,13 +9,14 @@ mod schema;
 mod write;
 
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::Connection;
 use thiserror::Error;
 use tollwire_cdr::ChargeRecord;
+use tollwire_runtime::pace::Pace;
 
 use crate::core::State;
 use crate::effect::Mutation;
@@ -24,6 +25,10 @@ pub use read::{Balance, TrialBalance, ledger, trial_balance};
 
 /// Groups in one transaction.
 const GROUPS: usize = 1024;
+/// Under load a commit begins once in this time, with everything that waits.
+const SLOT: Duration = Duration::from_millis(4);
+/// Without anything to commit for so long, what was put off is done.
+const IDLE: Duration = Duration::from_secs(1);
 /// After a failed commit, so that a full disk is not hammered.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -117,6 +122,7 @@ impl<A: After> Store<A> {
                 Writer {
                     connection,
                     epoch: 0,
+                    written: None,
                     records: Box::new(records),
                     notice: Box::new(notice),
                 }
@@ -164,6 +170,8 @@ impl<A: After> Drop for Store<A> {
 struct Writer {
     connection: Connection,
     epoch: u64,
+    /// Records up to this number are in the files, and may leave the outbox.
+    written: Option<u64>,
     records: Box<dyn Fn(Vec<ChargeRecord>) + Send>,
     notice: Box<dyn Fn(Notice) + Send>,
 }
@@ -171,35 +179,54 @@ struct Writer {
 impl Writer {
     fn run<A: After>(mut self, queue: &Receiver<Job<A>>) {
         let mut stopping = false;
-        while !stopping && let Ok(first) = queue.recv() {
+        let mut pace = Pace::new(SLOT);
+        while !stopping {
+            let first = match queue.recv_timeout(IDLE) {
+                Ok(first) => Some(first),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            pace.sleep();
             let mut groups = Vec::new();
-            let mut written = None;
-            for job in std::iter::once(first).chain(queue.try_iter().take(GROUPS - 1)) {
+            let idle = first.is_none();
+            for job in first.into_iter().chain(queue.try_iter().take(GROUPS - 1)) {
                 match job {
                     Job::Group(group) if group.epoch == self.epoch => groups.push(group),
                     // Made with memory that the disk does not have.
                     Job::Group(group) => group.after.into_iter().for_each(After::refused),
-                    Job::Written(number) => written = Some(number),
+                    Job::Written(number) => self.written = Some(number),
                     Job::Stop => stopping = true,
                 }
             }
-            if let Some(number) = written
-                && let Err(error) = write::forget_outbox(&self.connection, number)
-            {
-                tracing::warn!(%error, "records that are in the files stay in the outbox for now");
+            if !groups.is_empty() {
+                self.commit(groups);
+            } else if idle || stopping {
+                self.forget_outbox();
             }
-            self.commit(groups);
+        }
+    }
+
+    /// Done with the next commit, or when there is none for a while: repeated records are known by their numbers.
+    fn forget_outbox(&mut self) {
+        if self.written.is_some() {
+            match write::group(&mut self.connection, [].into_iter(), self.written) {
+                Ok(()) => self.written = None,
+                Err(error) => {
+                    tracing::warn!(%error, "records that are in the files stay in the outbox for now");
+                }
+            }
         }
     }
 
     fn commit<A: After>(&mut self, groups: Vec<Group<A>>) {
         let mutations = || groups.iter().flat_map(|group| &group.mutations);
-        if mutations().next().is_some()
-            && let Err(error) = write::group(&mut self.connection, mutations())
-        {
-            tracing::error!(%error, "not stored: free disk space or mend the database; requests are refused until then");
-            self.fail(groups);
-            return;
+        if mutations().next().is_some() {
+            if let Err(error) = write::group(&mut self.connection, mutations(), self.written) {
+                tracing::error!(%error, "not stored: free disk space or mend the database; requests are refused until then");
+                self.fail(groups);
+                return;
+            }
+            self.written = None;
         }
         let records: Vec<ChargeRecord> = mutations()
             .filter_map(|mutation| match mutation {

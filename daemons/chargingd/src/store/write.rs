@@ -1,28 +1,60 @@
 //! Writing a group of changes in one transaction.
 
+use std::collections::HashMap;
+
 use rusqlite::{Connection, Transaction, params};
 use serde::Serialize;
 use tollwire_cdr::Payment;
 
 use crate::effect::Mutation;
 
+/// Writes changes, and forgets the records up to `written`, which are in the files.
 pub(super) fn group<'a>(
     connection: &mut Connection,
     mutations: impl Iterator<Item = &'a Mutation>,
+    written: Option<u64>,
 ) -> rusqlite::Result<()> {
+    let mutations: Vec<&Mutation> = mutations.collect();
+    // An account or session that changes several times in one transaction is written once, as it is at last,
+    // and where it first changed: identities refer to accounts.
+    let mut last: HashMap<Row<'_>, &Mutation> = HashMap::new();
+    for mutation in &mutations {
+        if let Some(row) = row(mutation) {
+            last.insert(row, mutation);
+        }
+    }
     let transaction = connection.transaction()?;
-    for mutation in mutations {
-        one(&transaction, mutation)?;
+    for mutation in &mutations {
+        match row(mutation) {
+            Some(row) => {
+                if let Some(mutation) = last.remove(&row) {
+                    one(&transaction, mutation)?;
+                }
+            }
+            None => one(&transaction, mutation)?,
+        }
+    }
+    if let Some(sequence_number) = written {
+        transaction
+            .prepare_cached("DELETE FROM outbox WHERE sequence_number <= ?1")?
+            .execute([number(sequence_number)])?;
     }
     transaction.commit()
 }
 
-/// Records up to `sequence_number` are in the files.
-pub(super) fn forget_outbox(connection: &Connection, sequence_number: u64) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("DELETE FROM outbox WHERE sequence_number <= ?1")?
-        .execute([number(sequence_number)])?;
-    Ok(())
+/// The row that a change writes whole.
+#[derive(PartialEq, Eq, Hash)]
+enum Row<'a> {
+    Account(&'a str),
+    Session(&'a str),
+}
+
+fn row(mutation: &Mutation) -> Option<Row<'_>> {
+    match mutation {
+        Mutation::Account(account) => Some(Row::Account(&account.name)),
+        Mutation::Session(session) => Some(Row::Session(&session.id)),
+        _ => None,
+    }
 }
 
 fn one(transaction: &Transaction<'_>, mutation: &Mutation) -> rusqlite::Result<()> {
