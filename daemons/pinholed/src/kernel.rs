@@ -14,7 +14,7 @@ use crate::nftables::{Change, Done, Job, Table};
 /// Jobs carried out together at the most.
 const AT_ONCE: usize = 256;
 /// Under load a transaction begins once in this time, with everything that waits.
-const SLOT: Duration = Duration::from_millis(1);
+const SLOT: Duration = Duration::from_millis(2);
 
 /// The way to the thread; dropping it carries out what waits and ends it.
 pub struct Kernel {

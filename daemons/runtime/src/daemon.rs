@@ -115,7 +115,7 @@ where
 }
 
 /// Under load the daemon's thread looks at its sockets once in this time: see [`Pace`].
-const SLOT: Duration = Duration::from_millis(1);
+const SLOT: Duration = Duration::from_millis(2);
 
 fn block_on(daemon: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
     let pace = Mutex::new(Pace::new(SLOT));

@@ -193,7 +193,12 @@ impl<S: Services> Core<S> {
     }
 
     /// A call that an earlier process left in the journal goes on, or is ended.
-    pub fn take_up(&mut self, now: Now, line: crate::journal::Line, effects: &mut Vec<Effect>) {
+    pub fn take_up(
+        &mut self,
+        now: Now,
+        line: crate::journal::Remembered,
+        effects: &mut Vec<Effect>,
+    ) {
         let mut wanted = Vec::new();
         let Some(entry) = line.restore(&self.policy.settings, now, &mut wanted) else {
             return;

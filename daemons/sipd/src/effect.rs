@@ -1,7 +1,6 @@
 //! What the core wants done, in order.
 
 use crate::calls::{CallNumber, CreditOrder, MediaOrder};
-use crate::journal::Line;
 use crate::supervision::Parties;
 use bytes::Bytes;
 use std::rc::Rc;
@@ -35,6 +34,8 @@ pub enum Effect {
         /// What it says.
         order: MediaOrder,
     },
-    /// Append to the journal before anything after this is sent.
-    Journal(Box<Line>),
+    /// The call changed: [`crate::core::Core::journal_line`] goes to the journal before anything of this turn is sent.
+    Journal(CallNumber),
+    /// The call owes nothing any more: the journal may forget it when all of this turn was sent.
+    Closed(CallNumber),
 }

@@ -4,7 +4,7 @@ use super::credit::{CreditStep, earliest};
 use super::ending::{Bye, Closing};
 use super::media::Timeout;
 use super::{
-    CallEffect, CallEvent, CallNumber, CallRecord, Component, Credit, CreditAnswer, EndCause, Held,
+    CallEffect, CallEvent, CallNumber, Component, Credit, CreditAnswer, EndCause, Held,
     LinkFailure, Media, MediaAnswer, Negotiation, SessionTimer, Settings, Side,
 };
 use smallvec::SmallVec;
@@ -442,9 +442,7 @@ impl Call {
     }
 
     pub(super) fn journal(&self, effects: &mut Vec<CallEffect>) {
-        effects.push(CallEffect::Journal(CallRecord::State(Box::new(
-            self.snapshot(),
-        ))));
+        effects.push(CallEffect::Journal);
     }
 
     fn tick(&mut self, settings: &Settings, now: Now, effects: &mut Vec<CallEffect>) {

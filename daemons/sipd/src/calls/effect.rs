@@ -1,6 +1,6 @@
 //! What a call wants done, in order.
 
-use super::{CallRecord, CreditOrder, Held, MediaOrder, Side};
+use super::{CreditOrder, Held, MediaOrder, Side};
 
 /// One thing the proxy, the Diameter links or the journal do for a call.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +47,7 @@ pub enum CallEffect {
     /// Send a BYE to this party in the other's name.
     Bye(Side),
     /// Keep this for a restart.
-    Journal(CallRecord),
+    Journal,
     /// The call is over and owes nothing: forget it.
     Closed,
 }

@@ -3,7 +3,7 @@
 
 use super::call::Purpose;
 use super::credit::Ending;
-use super::{Call, CallEffect, CallRecord, EndCause, Held, MediaUsage, Phase, Settings, Side};
+use super::{Call, CallEffect, EndCause, Held, MediaUsage, Phase, Settings, Side};
 use std::time::{Duration, Instant};
 use tollwire_runtime::clock::Now;
 
@@ -207,7 +207,6 @@ impl Call {
             && self.media.is_settled()
         {
             self.phase = Phase::Closed;
-            effects.push(CallEffect::Journal(CallRecord::Closed));
             effects.push(CallEffect::Closed);
         }
     }

@@ -38,5 +38,5 @@ pub use media::{Media, MediaAnswer, MediaOrder, MediaUsage};
 pub use negotiation::Negotiation;
 pub use session_timer::SessionTimer;
 pub use settings::{EarlyMedia, Settings};
-pub use snapshot::{CallRecord, CallSnapshot};
+pub use snapshot::CallSnapshot;
 pub use types::{CallNumber, Component, EndCause, Endpoint, Gate, Held, MediaKind, Side};

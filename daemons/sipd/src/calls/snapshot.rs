@@ -11,15 +11,6 @@ use smallvec::smallvec;
 use std::time::{Duration, Instant};
 use tollwire_runtime::clock::Now;
 
-/// What the journal is told.
-#[derive(Debug, Clone, PartialEq)]
-pub enum CallRecord {
-    /// The call's state from now on.
-    State(Box<CallSnapshot>),
-    /// The call owes nothing any more.
-    Closed,
-}
-
 /// The part of a call that cannot be learnt again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallSnapshot {

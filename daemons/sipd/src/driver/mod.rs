@@ -14,6 +14,7 @@ mod operator;
 mod peers;
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -34,7 +35,7 @@ use crate::config::{CHARGING, Config, LIMITER};
 use crate::core::Core;
 use crate::effect::Effect;
 use crate::event::Event;
-use crate::journal::{Journal, Line};
+use crate::journal::{Journal, Line, Remembered};
 use crate::links::{ro, rx};
 use crate::listeners::{Listener, Listeners};
 use crate::local::{Local, Registration};
@@ -259,23 +260,63 @@ impl Driver {
             if effects.is_empty() {
                 break;
             }
+            self.journal_changed(&effects);
             let mut failures = Vec::new();
-            let mut lines = Vec::new();
+            let mut closed = Vec::new();
             for effect in effects {
-                if let Effect::Journal(line) = effect {
-                    lines.push(line);
-                    continue;
+                if let Effect::Closed(call) = effect {
+                    closed.push(call);
+                } else {
+                    failures.extend(self.one(effect));
                 }
-                self.write_journal(&mut lines);
-                failures.extend(self.one(effect));
             }
-            self.write_journal(&mut lines);
+            self.journal_closed(&closed);
             effects = Vec::new();
             for event in failures {
                 self.core.handle(Now::read(), event, &mut effects);
             }
         }
         self.hand_to_store();
+    }
+
+    /// Calls that changed in this turn, each as it is now. Should this process die before all is sent, what was not
+    /// sent is found owing by the next one, or repeated by the peers.
+    fn journal_changed(&mut self, effects: &[Effect]) {
+        let mut seen = HashSet::new();
+        let lines = effects.iter().filter_map(|effect| match effect {
+            Effect::Journal(call) if seen.insert(*call) => self.core.journal_line(*call),
+            _ => None,
+        });
+        let mut written = Ok(());
+        for line in lines {
+            written = written.and(self.journal.push(&line));
+        }
+        self.journal_written(written);
+    }
+
+    /// Calls that are over, once all that they owed was sent.
+    fn journal_closed(&mut self, closed: &[CallNumber]) {
+        let mut written = Ok(());
+        for call in closed {
+            written = written.and(self.journal.push(&Line::Closed { call: *call }));
+        }
+        self.journal_written(written);
+    }
+
+    fn journal_written(&mut self, pushed: io::Result<()>) {
+        if let Err(error) = pushed.and(self.journal.write()) {
+            // Calls go on: what is at stake is only that a crash of this process as well would end them.
+            tracing::error!(%error, "the journal cannot be written: calls would not survive a restart");
+        }
+        if self.journal.length() > JOURNAL {
+            self.compact_journal();
+        }
+    }
+
+    fn compact_journal(&mut self) {
+        if let Err(error) = self.journal.compact(self.core.journal_lines()) {
+            tracing::error!(%error, "the journal cannot be compacted");
+        }
     }
 
     fn one(&mut self, effect: Effect) -> Option<Event> {
@@ -303,30 +344,12 @@ impl Driver {
                 };
                 self.ask_peer(self.limiter.clone(), message, asked)
             }
-            Effect::Journal(_) => None,
-        }
-    }
-
-    #[allow(clippy::vec_box)] // they arrive boxed: an effect is small
-    fn write_journal(&mut self, lines: &mut Vec<Box<Line>>) {
-        if lines.is_empty() {
-            return;
-        }
-        if let Err(error) = self.journal.append(lines) {
-            // Calls go on: what is at stake is only that a crash of this process as well would end them.
-            tracing::error!(%error, "the journal cannot be written: calls would not survive a restart");
-        }
-        lines.clear();
-        if self.journal.length() > JOURNAL {
-            let live = self.core.journal_lines();
-            if let Err(error) = self.journal.compact(&live) {
-                tracing::error!(%error, "the journal cannot be compacted");
-            }
+            Effect::Journal(_) | Effect::Closed(_) => None,
         }
     }
 
     /// Calls that an earlier process left: they go on, or are ended.
-    fn take_up(&mut self, lines: Vec<Line>) {
+    fn take_up(&mut self, lines: Vec<Remembered>) {
         let mut effects = Vec::new();
         let count = lines.len();
         for line in lines {
@@ -335,6 +358,7 @@ impl Driver {
         if count > 0 {
             tracing::info!(calls = count, "calls of an earlier run taken up");
         }
+        self.compact_journal();
         self.carry_out(effects);
     }
 

@@ -6,8 +6,8 @@ use tollwire_runtime::clock::Now;
 use tollwire_sip::Message;
 use tollwire_sip::transaction::{ClientTransactionId, Flow, ServerTransactionId};
 
-use super::{CallEntry, HeldItem, Parties};
-use crate::calls::{CallEffect, CallEvent, CallNumber, CallRecord, EndCause, Held, Side};
+use super::{HeldItem, Parties};
+use crate::calls::{CallEffect, CallEvent, CallNumber, EndCause, Held, Side};
 use crate::core::{Core, own_response};
 use crate::dialog::Dialog;
 use crate::effect::Effect;
@@ -92,8 +92,9 @@ impl<S: Services> Core<S> {
             CallEffect::AcknowledgeAgain(held) => self.dismiss(now, number, held, false, effects),
             CallEffect::Chosen { tag } => self.choose(number, &tag),
             CallEffect::Bye(side) => self.send_bye(now, number, side, effects),
-            CallEffect::Journal(record) => self.journal(number, record, effects),
+            CallEffect::Journal => effects.push(Effect::Journal(number)),
             CallEffect::Closed => {
+                effects.push(Effect::Closed(number));
                 if let Some(entry) = self.calls.remove(number)
                     && let Some(invite) = entry.invite
                 {
@@ -312,23 +313,14 @@ impl<S: Services> Core<S> {
         }
     }
 
-    fn journal(&self, number: CallNumber, record: CallRecord, effects: &mut Vec<Effect>) {
-        let line = match record {
-            CallRecord::Closed => Some(Line::Closed { call: number }),
-            CallRecord::State(snapshot) => self
-                .calls
-                .get(number)
-                .map(|entry| Line::state(number, entry, *snapshot)),
-        };
-        effects.extend(line.map(|line| Effect::Journal(Box::new(line))));
+    /// A call as the journal would tell it now.
+    pub fn journal_line(&self, number: CallNumber) -> Option<Line<'_>> {
+        self.calls.get(number).map(Line::state)
     }
 
     /// Calls as the journal would tell them now.
-    pub fn journal_lines(&self) -> Vec<Line> {
-        self.calls
-            .iter()
-            .map(|entry: &CallEntry| Line::state(entry.call.number(), entry, entry.call.snapshot()))
-            .collect()
+    pub fn journal_lines(&self) -> impl Iterator<Item = Line<'_>> {
+        self.calls.iter().map(Line::state)
     }
 
     /// Something came for a call that is over: messages go on, so that no transaction hangs.

@@ -11,7 +11,7 @@ use sipd::calls::{
 use sipd::core::Core;
 use sipd::effect::Effect;
 use sipd::event::Event;
-use sipd::journal::Line;
+use sipd::journal::Remembered;
 use sipd::listeners::{Listener, Listeners};
 use sipd::policy::Policy;
 use sipd::services::{Services, Target, Verdict};
@@ -147,7 +147,7 @@ pub struct World {
     pub charging: Charging,
     pub limiter: Limiter,
     pub weather: Weather,
-    pub journal: BTreeMap<CallNumber, String>,
+    pub journal: BTreeMap<CallNumber, Vec<u8>>,
     pub now: Instant,
     start: Instant,
     queue: BTreeMap<(Instant, u64), Delivery>,
@@ -346,8 +346,10 @@ impl World {
         self.now += away;
         let mut effects = Vec::new();
         let now = self.clock();
-        for text in self.journal.values() {
-            let line: Line = serde_json::from_str(text).unwrap();
+        let octets: Vec<u8> = self.journal.values().flatten().copied().collect();
+        let remembered: BTreeMap<_, _> = Remembered::read(&octets).into_iter().collect();
+        assert_eq!(remembered.len(), self.journal.len());
+        for line in remembered.into_values() {
             self.core.take_up(now, line, &mut effects);
         }
         self.execute(effects);
@@ -387,7 +389,7 @@ impl World {
                         flow.remote,
                         String::from_utf8_lossy(bytes).lines().next()
                     ),
-                    Effect::Journal(_) => "journal".into(),
+                    Effect::Journal(_) | Effect::Closed(_) => "journal".into(),
                     Effect::Credit { order, .. } => format!("{order:?}"),
                     Effect::Media { order, .. } => format!("{order:?}"),
                 };
@@ -407,15 +409,16 @@ impl World {
                 }
                 Effect::Credit { call, order, .. } => self.credit(call, &order),
                 Effect::Media { call, order, .. } => self.media(call, order),
-                Effect::Journal(line) => match &*line {
-                    Line::State { call, .. } => {
-                        self.journal
-                            .insert(*call, serde_json::to_string(&*line).unwrap());
+                Effect::Journal(call) => {
+                    if let Some(line) = self.core.journal_line(call) {
+                        let mut octets = Vec::new();
+                        line.write_to(&mut octets).unwrap();
+                        self.journal.insert(call, octets);
                     }
-                    Line::Closed { call } => {
-                        self.journal.remove(call);
-                    }
-                },
+                }
+                Effect::Closed(call) => {
+                    self.journal.remove(&call);
+                }
             }
         }
     }
