@@ -70,6 +70,23 @@ where
     C: Configuration,
     F: Future<Output = Result<(), Fault>>,
 {
+    run_paced(name, about, None, start)
+}
+
+/// [`run`], with the daemon's thread looking at its sockets once in a `slot` while it is under load: see [`Pace`].
+///
+/// For daemons whose clients have many requests under way. One that waits for each answer before it asks again gets
+/// no more than one answer a slot.
+pub fn run_paced<C, F>(
+    name: &'static str,
+    about: &'static str,
+    slot: Option<Duration>,
+    start: impl FnOnce(Started<C>) -> F,
+) -> ExitCode
+where
+    C: Configuration,
+    F: Future<Output = Result<(), Fault>>,
+{
     let arguments = command(name, about).get_matches();
     let path = arguments
         .get_one::<PathBuf>("config")
@@ -98,10 +115,11 @@ where
     }
     // Stores and records hold what is nobody else's business: files 0640, folders 0750.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o027));
-    match block_on(start(Started {
+    let started = Started {
         configuration,
         path,
-    })) {
+    };
+    match block_on(slot, start(started)) {
         Ok(()) => {
             tracing::info!("stopped");
             Exit::Success.into()
@@ -114,19 +132,22 @@ where
     }
 }
 
-/// Under load the daemon's thread looks at its sockets once in this time: see [`Pace`].
-const SLOT: Duration = Duration::from_millis(2);
-
-fn block_on(daemon: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
-    let pace = Mutex::new(Pace::new(SLOT));
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
+fn block_on(
+    slot: Option<Duration>,
+    daemon: impl Future<Output = Result<(), Fault>>,
+) -> Result<(), Fault> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all();
+    if let Some(slot) = slot {
+        let pace = Mutex::new(Pace::new(slot));
         // Just before the thread would sleep until something comes: all work at hand is done.
-        .on_thread_park(move || {
+        runtime.on_thread_park(move || {
             if let Ok(mut pace) = pace.lock() {
                 pace.sleep();
             }
-        })
+        });
+    }
+    runtime
         .build()
         .map_err(Fault::unavailable)?
         .block_on(daemon)
