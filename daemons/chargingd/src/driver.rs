@@ -42,15 +42,11 @@ const TURN: usize = 1024;
 /// How often the gauges are read.
 const GAUGES: Duration = Duration::from_secs(5);
 
-/// Under load the sockets are looked at once in this time: a wake-up costs more than a message.
-const SLOT: Duration = Duration::from_millis(4);
-
 /// Runs `chargingd`.
 pub fn main() -> ExitCode {
     daemon::run_paced(
         "chargingd",
         "Tollwire charging: accounts, rating, ledger, Diameter Ro",
-        Some(SLOT),
         run,
     )
 }

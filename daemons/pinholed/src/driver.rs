@@ -41,15 +41,11 @@ const GAUGES: Duration = Duration::from_secs(5);
 /// Longest wait for answers at the end.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// Under load the sockets are looked at once in this time: a wake-up costs more than a message.
-const SLOT: Duration = Duration::from_millis(4);
-
 /// Runs `pinholed`.
 pub fn main() -> ExitCode {
     daemon::run_paced(
         "pinholed",
         "Tollwire media gate: Diameter Rx into nf_tables",
-        Some(SLOT),
         run,
     )
 }

@@ -70,17 +70,33 @@ where
     C: Configuration,
     F: Future<Output = Result<(), Fault>>,
 {
-    run_paced(name, about, None, start)
+    run_at(name, about, None, start)
 }
 
-/// [`run`], with the daemon's thread looking at its sockets once in a `slot` while it is under load: see [`Pace`].
+/// [`run`], with the daemon's thread looking at its sockets every few milliseconds while it is under load: see [`Pace`].
 ///
 /// For daemons whose clients have many requests under way. One that waits for each answer before it asks again gets
 /// no more than one answer a slot.
 pub fn run_paced<C, F>(
     name: &'static str,
     about: &'static str,
-    slot: Option<Duration>,
+    start: impl FnOnce(Started<C>) -> F,
+) -> ExitCode
+where
+    C: Configuration,
+    F: Future<Output = Result<(), Fault>>,
+{
+    let ms = Duration::from_millis;
+    // A turn costs about a tenth of a millisecond beside what there is to do; bursts of more than a millisecond's
+    // work would overflow the socket buffers of those who hear the answers.
+    let pace = Pace::adaptive(ms(1), ms(8), Duration::from_micros(600), ms(2));
+    run_at(name, about, Some(pace), start)
+}
+
+fn run_at<C, F>(
+    name: &'static str,
+    about: &'static str,
+    pace: Option<Pace>,
     start: impl FnOnce(Started<C>) -> F,
 ) -> ExitCode
 where
@@ -119,7 +135,7 @@ where
         configuration,
         path,
     };
-    match block_on(slot, start(started)) {
+    match block_on(pace, start(started)) {
         Ok(()) => {
             tracing::info!("stopped");
             Exit::Success.into()
@@ -133,13 +149,13 @@ where
 }
 
 fn block_on(
-    slot: Option<Duration>,
+    pace: Option<Pace>,
     daemon: impl Future<Output = Result<(), Fault>>,
 ) -> Result<(), Fault> {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_all();
-    if let Some(slot) = slot {
-        let pace = Mutex::new(Pace::new(slot));
+    if let Some(pace) = pace {
+        let pace = Mutex::new(pace);
         // Just before the thread would sleep until something comes: all work at hand is done.
         runtime.on_thread_park(move || {
             if let Ok(mut pace) = pace.lock() {

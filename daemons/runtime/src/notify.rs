@@ -1,5 +1,6 @@
 //! What systemd is told (sd_notify(3)). Without a NOTIFY_SOCKET every call does nothing.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -30,7 +31,11 @@ pub fn status(text: &str) {
 
 /// The daemon lives; due at least every [`watchdog_interval`].
 pub fn alive() {
-    tell(&[NotifyState::Watchdog]);
+    // The socket blocks when its reader is slow: nobody is told what nobody waits for.
+    static WATCHED: LazyLock<bool> = LazyLock::new(|| watchdog_interval().is_some());
+    if *WATCHED {
+        tell(&[NotifyState::Watchdog]);
+    }
 }
 
 /// Half of the unit's WatchdogSec, if it has one.

@@ -6,52 +6,79 @@
 
 use std::time::{Duration, Instant};
 
-/// Slots that are looked at together.
+/// Longest slots in the time that is looked at together.
 const WINDOW: u32 = 16;
-/// Moderation begins when a window had more turns than slots, and ends when fewer slots than this were used.
-const STILL_BUSY: u32 = 10;
 
 /// When the next turn of a loop may begin.
 #[derive(Debug)]
 pub struct Pace {
+    shortest: Duration,
+    longest: Duration,
+    /// How long a turn should work.
+    work: Duration,
+    /// Moderation begins when turns follow each other faster than this.
+    calm: Duration,
     slot: Duration,
     window: Option<Instant>,
     turns: u32,
     moderated: bool,
-    last: Option<Instant>,
+    began: Option<Instant>,
 }
 
 impl Pace {
     /// Turns begin at least `slot` after each other while there is more than one of them per slot.
     pub fn new(slot: Duration) -> Self {
+        Self::adaptive(slot, slot, Duration::ZERO, slot)
+    }
+
+    /// Slots between `shortest` and `longest`, so that there is about `work` to do in each: the higher the load, the
+    /// shorter. Begins when turns follow each other in less than `calm`.
+    pub fn adaptive(shortest: Duration, longest: Duration, work: Duration, calm: Duration) -> Self {
         Self {
-            slot,
+            shortest,
+            longest,
+            work,
+            calm,
+            slot: shortest,
             window: None,
             turns: 0,
             moderated: false,
-            last: None,
+            began: None,
         }
     }
 
     /// A turn is over at `now`: how long to wait before the next. Call [`Pace::begin`] when it begins.
     pub fn rest(&mut self, now: Instant) -> Duration {
         self.turns += 1;
+        let worked = (self.began).map_or(Duration::ZERO, |began| now.duration_since(began));
         let window = *self.window.get_or_insert(now);
-        if now.saturating_duration_since(window) >= self.slot * WINDOW {
-            let bound = if self.moderated { STILL_BUSY } else { WINDOW };
-            self.moderated = self.turns >= bound;
+        let passed = now.saturating_duration_since(window);
+        if passed >= self.longest * WINDOW {
+            self.moderated = if self.moderated {
+                // Most slots were used.
+                self.slot * self.turns * 8 >= passed * 5
+            } else {
+                self.calm * self.turns >= passed
+            };
             self.turns = 0;
             self.window = Some(now);
         }
-        match self.last {
-            Some(last) if self.moderated => (self.slot).saturating_sub(now.duration_since(last)),
-            _ => Duration::ZERO,
+        if !self.moderated {
+            self.slot = self.shortest;
+            return Duration::ZERO;
         }
+        let slot = if worked > self.work {
+            self.slot * 7 / 8
+        } else {
+            self.slot * 9 / 8
+        };
+        self.slot = slot.clamp(self.shortest, self.longest);
+        self.slot.saturating_sub(worked)
     }
 
     /// A turn begins.
     pub fn begin(&mut self, now: Instant) {
-        self.last = Some(now);
+        self.began = Some(now);
     }
 
     /// [`Pace::rest`] on this thread, and [`Pace::begin`].
@@ -72,17 +99,28 @@ mod tests {
     use super::*;
 
     const SLOT: Duration = Duration::from_millis(1);
+    const SECOND: Duration = Duration::from_secs(1);
 
-    /// Turns of `work` each, one asked for every `gap`, for `span`; how many there were, and the longest rest.
-    fn turns(pace: &mut Pace, start: Instant, gap: Duration, span: Duration) -> (u32, Duration) {
+    fn micros(count: u64) -> Duration {
+        Duration::from_micros(count)
+    }
+
+    /// Events every `gap` that take `cost` each, for a second: turns and the longest rest in its second half.
+    fn turns(pace: &mut Pace, start: Instant, gap: Duration, cost: Duration) -> (u32, Duration) {
         let (mut now, mut count, mut longest) = (start, 0, Duration::ZERO);
-        while now < start + span {
-            let rest = pace.rest(now);
-            longest = longest.max(rest);
-            now += rest;
+        let mut handled = start;
+        while now < start + SECOND {
             pace.begin(now);
-            count += 1;
-            now += gap.saturating_sub(rest).max(Duration::from_micros(20));
+            while handled <= now {
+                handled += gap;
+                now += cost;
+            }
+            let rest = pace.rest(now);
+            if now > start + SECOND / 2 {
+                count += 1;
+                longest = longest.max(rest);
+            }
+            now = (now + rest).max(handled);
         }
         (count, longest)
     }
@@ -90,8 +128,7 @@ mod tests {
     #[test]
     fn few_turns_never_wait() {
         let mut pace = Pace::new(SLOT);
-        let gap = Duration::from_micros(1500);
-        let (_, longest) = turns(&mut pace, Instant::now(), gap, Duration::from_secs(1));
+        let (_, longest) = turns(&mut pace, Instant::now(), micros(1500), micros(50));
         assert_eq!(longest, Duration::ZERO);
     }
 
@@ -99,12 +136,22 @@ mod tests {
     fn many_turns_become_one_per_slot_and_calm_ends_it() {
         let mut pace = Pace::new(SLOT);
         let start = Instant::now();
-        let second = Duration::from_secs(1);
-        let (count, longest) = turns(&mut pace, start, Duration::from_micros(50), second);
-        assert!((1000..1400).contains(&count), "{count}");
+        let (count, longest) = turns(&mut pace, start, micros(60), micros(10));
+        assert!((490..=510).contains(&count), "{count}");
         assert!(longest <= SLOT);
-        turns(&mut pace, start + second, SLOT * 3, second);
-        let (_, longest) = turns(&mut pace, start + second * 2, SLOT * 3, second);
+        let (_, longest) = turns(&mut pace, start + SECOND, SLOT * 3, micros(10));
         assert_eq!(longest, Duration::ZERO);
+    }
+
+    #[test]
+    fn the_more_there_is_to_do_the_shorter_the_slots() {
+        let paces = [500, 100, 20].map(|gap| {
+            let mut pace = Pace::adaptive(SLOT, SLOT * 8, micros(500), SLOT * 2);
+            let (count, longest) = turns(&mut pace, Instant::now(), micros(gap), micros(10));
+            assert!(longest <= SLOT * 8);
+            count
+        });
+        assert!(paces[0] < paces[1] && paces[1] < paces[2], "{paces:?}");
+        assert!(paces[2] <= 510, "{paces:?}");
     }
 }

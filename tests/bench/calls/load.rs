@@ -159,9 +159,9 @@ fn run(
     let elapsed = started.elapsed().saturating_sub(hold).as_secs_f64();
     let table = fs::read_to_string(&statistics).unwrap_or_default();
     if last_value(&table, "SuccessfulCall(C)") < calls {
-        for line in sipp.errors().lines().take(12) {
-            eprintln!("    {line}");
-        }
+        // sipp does not end its lines.
+        let errors: String = sipp.errors().chars().take(600).collect();
+        eprintln!("    {errors}");
     }
     Outcome {
         successful: last_value(&table, "SuccessfulCall(C)"),

@@ -54,15 +54,11 @@ const JOURNAL: u64 = 64 << 20;
 /// How long a stop waits for the ends of calls to be told.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// Under load the sockets are looked at once in this time: a wake-up costs more than a message.
-const SLOT: Duration = Duration::from_millis(4);
-
 /// Runs `sipd`.
 pub fn main() -> ExitCode {
     daemon::run_paced(
         "sipd",
         "Tollwire SIP registrar, proxy and call supervision",
-        Some(SLOT),
         |started| async { LocalSet::new().run_until(run(started)).await },
     )
 }
