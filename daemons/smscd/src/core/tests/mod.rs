@@ -4,6 +4,7 @@ mod binds;
 mod charging;
 mod crash;
 mod delivery;
+mod hostile;
 mod manage;
 mod sim;
 mod store;
