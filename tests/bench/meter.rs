@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 
 /// CPU seconds, user and system, that the processes and their descendants have used.
-fn cpu_seconds(roots: &[u32]) -> f64 {
+pub fn cpu_seconds(roots: &[u32]) -> f64 {
     // Linux counts in USER_HZ, which is 100 on every architecture Debian ships.
     family(roots)
         .into_iter()
@@ -17,11 +17,14 @@ fn cpu_seconds(roots: &[u32]) -> f64 {
 pub fn cpu_by_process(roots: &[u32]) -> Vec<(String, f64)> {
     roots
         .iter()
-        .map(|id| {
-            let name = fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
-            (name.trim().to_owned(), cpu_seconds(&[*id]))
-        })
+        .map(|id| (name(*id), cpu_seconds(&[*id])))
         .collect()
+}
+
+/// The program of a process.
+pub fn name(id: u32) -> String {
+    let name = fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
+    name.trim().to_owned()
 }
 
 /// Kilobytes of memory, pages shared between processes counted in proportion (Pss).

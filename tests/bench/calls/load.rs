@@ -10,8 +10,8 @@ use tollwire_harness::sipp::{RunningSipp, Sipp};
 use tollwire_harness::wait::{PATIENCE, wait_until};
 
 use super::System;
-use crate::meter;
 use super::report::{Report, Step};
+use crate::meter;
 
 /// Where sipp's phones are; 5060 is taken by the scene's own.
 const PORT: u16 = 5062;
@@ -59,8 +59,7 @@ pub fn measure(net: &Net, scratch: &Scratch, proxy: SocketAddr, system: &dyn Sys
     // Warm up: first calls fill caches and pools, and are not judged.
     run(net, scratch, proxy, 50, 200, Duration::from_millis(200));
 
-    let before = meter::kilobytes(&system.processes());
-    report.kilobytes_per_dialog = memory_per_dialog(net, scratch, proxy, system, before);
+    report.kilobytes_per_dialog = memory_per_dialog(net, scratch, proxy, system);
 
     for rate in rates() {
         let before = meter::cpu_by_process(&system.processes());
@@ -188,13 +187,13 @@ fn last_value(table: &str, column: &str) -> u32 {
 }
 
 /// Kilobytes per call that stands, from many standing at once.
-fn memory_per_dialog(
-    net: &Net,
-    scratch: &Scratch,
-    proxy: SocketAddr,
-    system: &dyn System,
-    before: f64,
-) -> f64 {
+fn memory_per_dialog(net: &Net, scratch: &Scratch, proxy: SocketAddr, system: &dyn System) -> f64 {
+    let measure = || -> Vec<(u32, f64)> {
+        (system.processes().into_iter())
+            .map(|id| (id, meter::kilobytes(&[id])))
+            .collect()
+    };
+    let before = measure();
     let statistics = scratch.path().join("dialogs.csv");
     let _ = fs::remove_file(&statistics);
     let mut sipp = caller(proxy, net, 200, dialogs(), Duration::from_secs(20))
@@ -211,7 +210,12 @@ fn memory_per_dialog(
     wait_until("one more second", PATIENCE, || {
         created.elapsed() > Duration::from_secs(1)
     });
-    let during = meter::kilobytes(&system.processes());
+    let mut sum = 0.0;
+    for ((id, before), (_, during)) in before.into_iter().zip(measure()) {
+        let kilobytes = (during - before) / f64::from(dialogs());
+        eprintln!("  {kilobytes:.2} kB per dialog in {}", meter::name(id));
+        sum += kilobytes;
+    }
     sipp.process().wait(Duration::from_secs(120));
-    (during - before) / f64::from(dialogs())
+    sum
 }
