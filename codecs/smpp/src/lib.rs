@@ -42,13 +42,17 @@
 mod body;
 pub mod command;
 pub mod framing;
+mod message_state;
 pub mod pdu;
+pub mod receipt;
 mod refusal;
 pub mod status;
 pub mod text;
+pub mod time;
 pub mod tlv;
 
 pub use framing::{Frame, Framer, FramingError, HEADER_LENGTH};
+pub use message_state::MessageState;
 pub use pdu::{Pdu, decode, encode};
 pub use refusal::{Refusal, Unencodable};
 pub use text::COctetString;

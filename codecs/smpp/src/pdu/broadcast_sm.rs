@@ -19,9 +19,9 @@ pub struct BroadcastSm<'a> {
     pub message_id: COctetString<'a>,
     /// `priority_flag`
     pub priority_flag: u8,
-    /// `schedule_delivery_time`: empty, or 16 characters.
+    /// `schedule_delivery_time`: empty, or 16 characters ([`crate::time`]).
     pub schedule_delivery_time: COctetString<'a>,
-    /// `validity_period`: empty, or 16 characters.
+    /// `validity_period`: empty, or 16 characters ([`crate::time`]).
     pub validity_period: COctetString<'a>,
     /// `replace_if_present_flag`
     pub replace_if_present_flag: u8,

@@ -41,7 +41,7 @@ impl<'a> Part<'a> for QuerySm<'a> {
 pub struct QuerySmResp<'a> {
     /// `message_id`, up to 64 octets.
     pub message_id: COctetString<'a>,
-    /// `final_date`: empty, or 16 characters.
+    /// `final_date`: empty, or 16 characters ([`crate::time`]).
     pub final_date: COctetString<'a>,
     /// `message_state` (SMPP 3.4 table 5-6).
     pub message_state: u8,

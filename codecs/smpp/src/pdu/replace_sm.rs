@@ -14,9 +14,9 @@ pub struct ReplaceSm<'a> {
     pub message_id: COctetString<'a>,
     /// `source_addr_ton`, `source_addr_npi` and `source_addr` (up to 20 octets).
     pub source: Address<'a>,
-    /// `schedule_delivery_time`: empty, or 16 characters.
+    /// `schedule_delivery_time`: empty, or 16 characters ([`crate::time`]).
     pub schedule_delivery_time: COctetString<'a>,
-    /// `validity_period`: empty, or 16 characters.
+    /// `validity_period`: empty, or 16 characters ([`crate::time`]).
     pub validity_period: COctetString<'a>,
     /// `registered_delivery` (SMPP 3.4 section 5.2.17).
     pub registered_delivery: u8,

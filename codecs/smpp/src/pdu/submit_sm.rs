@@ -23,9 +23,9 @@ pub struct SubmitSm<'a> {
     pub protocol_id: u8,
     /// `priority_flag`, 0 to 4 (SMPP 3.4 section 5.2.14, SMPP 5.0 section 4.7.19).
     pub priority_flag: u8,
-    /// `schedule_delivery_time`: empty, or 16 characters.
+    /// `schedule_delivery_time`: empty, or 16 characters ([`crate::time`]).
     pub schedule_delivery_time: COctetString<'a>,
-    /// `validity_period`: empty, or 16 characters.
+    /// `validity_period`: empty, or 16 characters ([`crate::time`]).
     pub validity_period: COctetString<'a>,
     /// `registered_delivery` (SMPP 3.4 section 5.2.17).
     pub registered_delivery: u8,
