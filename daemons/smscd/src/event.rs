@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::message::MessageId;
@@ -16,18 +15,7 @@ pub struct LinkId(pub u64);
 /// Number of a [`crate::effect::Effect::Store`], from 1 and one more each.
 pub type Position = u64;
 
-/// One PDU as it stands in the stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Frame {
-    /// `command_id`
-    pub command_id: u32,
-    /// `command_status`
-    pub command_status: u32,
-    /// `sequence_number`
-    pub sequence_number: u32,
-    /// What follows the header's 16 octets.
-    pub body: Bytes,
-}
+pub use tollwire_smpp::Frame;
 
 /// Why the spool does not store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

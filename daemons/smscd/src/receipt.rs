@@ -2,9 +2,11 @@
 //!
 //! The text is the one of SMPP 3.4 appendix B; beside it go the optional parameters of section 5.3.2.12 and 5.3.2.35.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tollwire_smpp::text::decode_latin1;
 
 use crate::entry::Done;
 use crate::message::{Kind, Message, MessageId, MessageState, Tlv};
@@ -169,10 +171,10 @@ fn is_plain_text(message: &Message) -> bool {
 }
 
 /// What an upstream's receipt says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received<'a> {
     /// The upstream's id of the message.
-    pub id: &'a str,
+    pub id: Cow<'a, str>,
     /// The state that it reports.
     pub state: MessageState,
     /// `err:` of the text.
@@ -183,15 +185,15 @@ pub struct Received<'a> {
 pub fn read<'a>(submission: &Submission<'a>) -> Option<Received<'a>> {
     let text = submission
         .tlvs
-        .find(tag::MESSAGE_PAYLOAD)
+        .value(tag::MESSAGE_PAYLOAD)
         .unwrap_or(submission.short_message);
     let id = submission
         .tlvs
-        .find(tag::RECEIPTED_MESSAGE_ID)
+        .value(tag::RECEIPTED_MESSAGE_ID)
         .map(|value| value.strip_suffix(&[0]).unwrap_or(value))
         .filter(|value| !value.is_empty())
         .or_else(|| field(text, b"id:"))?;
-    let state = match submission.tlvs.find(tag::MESSAGE_STATE) {
+    let state = match submission.tlvs.value(tag::MESSAGE_STATE) {
         Some([number]) => MessageState::from_number(*number),
         _ => field(text, b"stat:").and_then(state_of),
     };
@@ -200,7 +202,7 @@ pub fn read<'a>(submission: &Submission<'a>) -> Option<Received<'a>> {
         .and_then(|digits| digits.parse().ok())
         .unwrap_or(0);
     Some(Received {
-        id: std::str::from_utf8(id).ok()?,
+        id: decode_latin1(id),
         state: state?,
         error,
     })

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tollwire_runtime::clock::Now;
+use tollwire_smpp::Pdu;
 
 use super::Core;
 use super::link::{BindRequest, Link, Mode, NO_MESSAGE, Role, State};
@@ -155,8 +156,13 @@ impl Core {
             return;
         };
         link.state = State::Binding(mode);
-        let request = match read::bind(&frame.body) {
-            Ok(request) => request,
+        let request = match read::pdu(frame) {
+            Ok(
+                Pdu::BindTransmitter(request)
+                | Pdu::BindReceiver(request)
+                | Pdu::BindTransceiver(request),
+            ) => request,
+            Ok(_) => return,
             Err(status) => {
                 self.counters.malformed += 1;
                 self.answer(id, response, status, sequence_number);
@@ -172,11 +178,15 @@ impl Core {
         }
         // A system_id that nobody has, or that may not connect from there, is checked like any other, so that the
         // answer and its time tell nothing.
-        let esme = self.esmes.get(request.system_id).copied().filter(|index| {
-            self.peers
-                .get(*index as usize)
-                .is_some_and(|peer| peer.may_connect_from(remote))
-        });
+        let esme = self
+            .esmes
+            .get(&*request.system_id.to_text())
+            .copied()
+            .filter(|index| {
+                self.peers
+                    .get(*index as usize)
+                    .is_some_and(|peer| peer.may_connect_from(remote))
+            });
         let hash = esme
             .and_then(|index| self.peers.get(index as usize)?.esme())
             .map(|esme| esme.password_hash.clone());
@@ -187,7 +197,7 @@ impl Core {
         effects.push(Effect::CheckPassword {
             link: id,
             hash,
-            password: request.password.into(),
+            password: request.password.to_text().into(),
         });
     }
 

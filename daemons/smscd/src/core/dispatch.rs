@@ -221,9 +221,9 @@ impl Core {
             && !item.message.is_receipt()
             && let Some(peer) = peer
         {
-            let theirs = read::message_id(&frame.body);
+            let theirs = read::message_id(frame).to_text();
             if !theirs.is_empty() {
-                return self.upstream_has_it(now, slot, peer, theirs, effects);
+                return self.upstream_has_it(now, slot, peer, &theirs, effects);
             }
             // Without an id no receipt can be told to be its: the answer is all that will be known.
         }

@@ -4,17 +4,20 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tollwire_runtime::clock::Now;
+use tollwire_smpp::pdu::{self, CancelSm, QuerySm};
+use tollwire_smpp::{COctetString, Pdu};
 
 use super::Core;
 use super::link::State;
 use super::stored::{Answer, Pending};
+use super::submit::parse_time;
 use crate::effect::Effect;
 use crate::entry::{Cause, Entry};
 use crate::event::{Frame, LinkId};
 use crate::message::{Message, MessageId, MessageState};
 use crate::queue::{Phase, Slot};
-use crate::wire::read::{self, AddressView, Cancel, Query, Status};
-use crate::wire::{command, status, time, write};
+use crate::wire::read::{self, Status};
+use crate::wire::{command, status, tag, time, write};
 
 /// Messages that one `cancel_sm` without a message id takes back at most.
 const MAX_CANCELLED: usize = 1000;
@@ -22,8 +25,10 @@ const MAX_CANCELLED: usize = 1000;
 impl Core {
     pub(super) fn query_sm(&mut self, id: LinkId, frame: &Frame) {
         let response = command::QUERY_SM | command::RESPONSE;
-        let found = read::query_sm(&frame.body)
-            .and_then(|query| self.query(id, &query).map(|found| (query, found)));
+        let found = read::pdu(frame).and_then(|pdu| match pdu {
+            Pdu::QuerySm(query) => self.query(id, &query).map(|found| (query, found)),
+            _ => Err(status::ESME_RQUERYFAIL),
+        });
         let (query, (state, final_unix_ms, error)) = match found {
             Ok(found) => found,
             Err(status) => return self.answer(id, response, status, frame.sequence_number),
@@ -37,7 +42,8 @@ impl Core {
         // SMPP 3.4 table 4-18.
         let out = &mut link.out;
         let started = write::start(out, response, status::ESME_ROK, frame.sequence_number);
-        write::text(out, query.message_id);
+        out.extend_from_slice(query.message_id.as_bytes());
+        out.push(0);
         write::text(out, &final_unix_ms.map(time::absolute).unwrap_or_default());
         out.extend_from_slice(&[state.number(), error]);
         write::finish(out, started);
@@ -47,12 +53,9 @@ impl Core {
     fn query(
         &self,
         link: LinkId,
-        query: &Query<'_>,
+        query: &QuerySm<'_>,
     ) -> Result<(MessageState, Option<i64>, u8), Status> {
-        let id = query
-            .message_id
-            .parse::<MessageId>()
-            .map_err(|_| status::ESME_RQUERYFAIL)?;
+        let id = message_id(query.message_id).ok_or(status::ESME_RQUERYFAIL)?;
         // error_code is a network's own octet (SMPP 3.4 section 5.2.31): what fits of the status.
         let code = |status: u32| u8::try_from(status).unwrap_or(0xFF);
         if let Some(item) = self.queue.find(id).and_then(|slot| self.queue.item(slot)) {
@@ -77,7 +80,7 @@ impl Core {
         &self,
         link: LinkId,
         message: &Message,
-        source: AddressView<'_>,
+        source: pdu::Address<'_>,
     ) -> Result<(), ()> {
         let peer = self
             .links
@@ -90,13 +93,13 @@ impl Core {
             .and_then(|esme| esme.default_source.as_deref())
             .unwrap_or_default();
         let digits = if source.digits.is_empty() {
-            default
+            default.into()
         } else {
-            source.digits
+            source.digits.to_text()
         };
         if peer.name == message.submitter
             && !message.is_receipt()
-            && *message.source.digits == *digits
+            && *message.source.digits == digits
         {
             Ok(())
         } else {
@@ -114,8 +117,11 @@ impl Core {
         let response = command::CANCEL_SM | command::RESPONSE;
         let slots = self
             .store_status()
-            .and_then(|()| read::cancel_sm(&frame.body))
-            .and_then(|cancel| self.cancellable(id, &cancel));
+            .and_then(|()| read::pdu(frame))
+            .and_then(|pdu| match pdu {
+                Pdu::CancelSm(cancel) => self.cancellable(id, &cancel),
+                _ => Err(status::ESME_RCANCELFAIL),
+            });
         let slots = match slots {
             Ok(slots) => slots,
             Err(status) => return self.answer(id, response, status, frame.sequence_number),
@@ -143,10 +149,9 @@ impl Core {
 
     /// What a `cancel_sm` takes back: one message, those of one `submit_multi`, or without an id all that match (SMPP
     /// 3.4 section 4.9).
-    fn cancellable(&self, link: LinkId, cancel: &Cancel<'_>) -> Result<Vec<Slot>, Status> {
+    fn cancellable(&self, link: LinkId, cancel: &CancelSm<'_>) -> Result<Vec<Slot>, Status> {
         let failed = status::ESME_RCANCELFAIL;
-        let query = &cancel.query;
-        let slots: Vec<Slot> = if query.message_id.is_empty() {
+        let slots: Vec<Slot> = if cancel.message_id.is_empty() {
             let peer = self
                 .links
                 .get(&link.0)
@@ -158,25 +163,23 @@ impl Core {
                 .waiting(lane, &destination)
                 .filter(|slot| {
                     self.queue.item(*slot).is_some_and(|item| {
-                        self.check_own(link, &item.message, query.source).is_ok()
+                        self.check_own(link, &item.message, cancel.source).is_ok()
                             && (cancel.service_type.is_empty()
-                                || *item.message.service_type == *cancel.service_type)
+                                || *item.message.service_type == cancel.service_type.to_text())
                     })
                 })
                 .take(MAX_CANCELLED)
                 .collect()
         } else {
-            let first = query
-                .message_id
-                .parse::<MessageId>()
-                .map_err(|_| status::ESME_RINVMSGID)?;
+            let first = message_id(cancel.message_id).ok_or(status::ESME_RINVMSGID)?;
             self.same_batch(first)
                 .filter(|slot| {
                     self.queue.item(*slot).is_some_and(|item| {
                         is_at_rest(item.phase)
-                            && self.check_own(link, &item.message, query.source).is_ok()
+                            && self.check_own(link, &item.message, cancel.source).is_ok()
                             && (cancel.destination.digits.is_empty()
-                                || *item.message.destination.digits == *cancel.destination.digits)
+                                || *item.message.destination.digits
+                                    == cancel.destination.digits.to_text())
                     })
                 })
                 .collect()
@@ -229,49 +232,46 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) -> Result<(), Status> {
         self.store_status()?;
-        let replace = read::replace_sm(&frame.body)?;
+        let Pdu::ReplaceSm(replace) = read::pdu(frame)? else {
+            return Err(status::ESME_RREPLACEFAIL);
+        };
         let failed = status::ESME_RREPLACEFAIL;
-        let slot = replace
-            .query
-            .message_id
-            .parse::<MessageId>()
-            .ok()
+        let slot = message_id(replace.message_id)
             .and_then(|id| self.queue.find(id))
             .ok_or(failed)?;
         let item = self.queue.item(slot).ok_or(failed)?;
         if !matches!(item.phase, Phase::Waiting | Phase::Scheduled) {
             return Err(failed);
         }
-        self.check_own(id, &item.message, replace.query.source)
+        self.check_own(id, &item.message, replace.source)
             .map_err(|()| failed)?;
         if replace.sm_default_msg_id != 0 {
             return Err(status::ESME_RINVDFTMSGID);
         }
-        if replace.registered_delivery & 0xE0 != 0 {
-            return Err(status::ESME_RINVREGDLVFLG);
-        }
-        if !replace.as_tlv && replace.short_message.len() > 254 {
+        // SMPP 5.0 section 4.5.3: message_payload in place of short_message.
+        let payload = replace.tlvs.value(tag::MESSAGE_PAYLOAD);
+        if payload.is_none() && replace.short_message.len() > 254 {
             return Err(status::ESME_RINVMSGLEN);
         }
         let mut message = (*item.message).clone();
         // SMPP 3.4 section 4.10.1: a NULL time leaves the one that it had.
         let max_validity = self.settings.timers.max_validity_ms;
         if !replace.schedule_delivery_time.is_empty() {
-            let at = time::parse(replace.schedule_delivery_time, now.unix_ms)
+            let at = parse_time(replace.schedule_delivery_time, now)
                 .filter(|at| *at <= now.unix_ms.saturating_add(max_validity))
                 .ok_or(status::ESME_RINVSCHED)?;
             message.schedule_unix_ms = Some(at);
         }
         if !replace.validity_period.is_empty() {
             let from = message.schedule_unix_ms.unwrap_or(0).max(now.unix_ms);
-            let at = time::parse(replace.validity_period, now.unix_ms)
+            let at = parse_time(replace.validity_period, now)
                 .filter(|at| *at > from)
                 .ok_or(status::ESME_RINVEXPIRY)?;
             message.expires_unix_ms = at.min(from.saturating_add(max_validity));
         }
         message.registered_delivery = replace.registered_delivery;
-        message.payload = Bytes::copy_from_slice(replace.short_message);
-        message.payload_as_tlv = replace.as_tlv;
+        message.payload = Bytes::copy_from_slice(payload.unwrap_or(replace.short_message));
+        message.payload_as_tlv = payload.is_some();
         let answer = Answer {
             link: id,
             command_id: command::REPLACE_SM | command::RESPONSE,
@@ -356,4 +356,9 @@ impl Core {
 /// Whether nothing is under way that could not be undone.
 fn is_at_rest(phase: Phase) -> bool {
     matches!(phase, Phase::Waiting | Phase::Scheduled | Phase::Stranded)
+}
+
+/// The message that this names, if it names one.
+fn message_id(text: COctetString<'_>) -> Option<MessageId> {
+    text.as_ascii()?.parse().ok()
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tollwire_runtime::clock::Now;
+use tollwire_smpp::pdu::Address;
 
 use super::Core;
 use super::link::State;
@@ -12,7 +13,7 @@ use crate::entry::{Done, Entry};
 use crate::event::{LinkId, Position, StoreFailure};
 use crate::message::{Message, MessageId};
 use crate::queue::{Phase, Slot};
-use crate::wire::read::{AddressView, Status};
+use crate::wire::read::Status;
 use crate::wire::{command, status, write};
 
 /// A request that is answered when its entry is stored.
@@ -34,15 +35,12 @@ pub(super) struct Unsuccessful {
 
 impl Unsuccessful {
     /// Adds one; a distribution list has no address.
-    pub fn add(&mut self, view: Option<AddressView<'_>>, status: Status) {
-        let view = view.unwrap_or(AddressView {
-            ton: 0,
-            npi: 0,
-            digits: "",
-        });
+    pub fn add(&mut self, view: Option<Address<'_>>, status: Status) {
+        let view = view.unwrap_or_default();
         self.count = self.count.saturating_add(1);
         self.octets.extend_from_slice(&[view.ton, view.npi]);
-        write::text(&mut self.octets, view.digits);
+        self.octets.extend_from_slice(view.digits.as_bytes());
+        self.octets.push(0);
         self.octets.extend_from_slice(&status.to_be_bytes());
         self.first.get_or_insert(status);
     }

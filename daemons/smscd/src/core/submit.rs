@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tollwire_runtime::clock::Now;
+use tollwire_smpp::COctetString;
+use tollwire_smpp::pdu::{self, DestAddress};
 
 use super::Core;
 use super::stored::{Answer, Pending, Unsuccessful};
@@ -15,7 +17,7 @@ use crate::message::{Address, Batch, Charge, Kind, Message, MessageId, Progress,
 use crate::queue::{Phase, Slot, footprint};
 use crate::receipt;
 use crate::settings::OnBadTariff;
-use crate::wire::read::{self, AddressView, Destination, Status, Submission};
+use crate::wire::read::{self, Status, Submission};
 use crate::wire::{command, status, tag, time};
 
 /// Most octets of `short_message` (SMPP 3.4 section 5.2.21).
@@ -62,11 +64,7 @@ impl Core {
         frame: &Frame,
         effects: &mut Vec<Effect>,
     ) {
-        let read = match frame.command_id {
-            command::DATA_SM => read::data_sm(&frame.body),
-            _ => read::submit_sm(&frame.body),
-        };
-        let result = match read {
+        let result = match read::submission(frame) {
             Ok(submission)
                 if submission.esm_class & receipt::ESM_CLASS_TYPE == receipt::ESM_CLASS_RECEIPT =>
             {
@@ -109,7 +107,6 @@ impl Core {
     /// The status for the answer of a request that comes while nothing can be stored.
     pub(super) fn store_status(&self) -> Result<(), Status> {
         match self.store_failure {
-            None if self.space_low => Err(status::ESME_RMSGQFUL),
             None => Ok(()),
             Some(StoreFailure::Full) => Err(status::ESME_RMSGQFUL),
             Some(StoreFailure::Broken) => Err(status::ESME_RSYSERR),
@@ -128,6 +125,9 @@ impl Core {
         let peer_index = link.peer.ok_or(status::ESME_RINVBNDSTS)?;
         let unanswered = link.unanswered;
         self.store_status()?;
+        if self.space_low {
+            return Err(status::ESME_RMSGQFUL);
+        }
         let limits = &self.settings.limits;
         let peer = self
             .peers
@@ -146,15 +146,10 @@ impl Core {
             command_id: frame.command_id,
             sequence_number: frame.sequence_number,
         };
+        let submission = read::submission(frame)?;
         if frame.command_id == command::SUBMIT_MULTI {
-            let submission = read::submit_multi(&frame.body)?;
             return self.accept_multi(now, origin, &submission, effects);
         }
-        let submission = if frame.command_id == command::DATA_SM {
-            read::data_sm(&frame.body)?
-        } else {
-            read::submit_sm(&frame.body)?
-        };
         if submission.destination.digits.is_empty() {
             return Err(status::ESME_RINVDSTADR);
         }
@@ -188,21 +183,21 @@ impl Core {
         submission: &Submission<'_>,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Status> {
-        let count = submission.destinations.count;
-        if count == 0 || count > self.settings.limits.max_destinations {
+        let count = submission.destinations.count();
+        if count == 0 || count > usize::from(self.settings.limits.max_destinations) {
             return Err(status::ESME_RINVNUMDESTS);
         }
         let draft = self.draft(now, origin, submission)?;
-        let mut messages = Vec::with_capacity(count.into());
+        let mut messages = Vec::with_capacity(count);
         let mut unsuccessful = Unsuccessful::default();
         for destination in submission.destinations.iter() {
             let (view, result) = match destination {
                 // Distribution lists are kept by no SMSC of ours.
-                Destination::DistributionList(_) => (None, Err(status::ESME_RINVDLNAME)),
-                Destination::Address(view) if view.digits.is_empty() => {
+                DestAddress::DistributionList(_) => (None, Err(status::ESME_RINVDLNAME)),
+                DestAddress::Sme(view) if view.digits.is_empty() => {
                     (Some(view), Err(status::ESME_RINVDSTADR))
                 }
-                Destination::Address(view) => {
+                DestAddress::Sme(view) => {
                     let mut message = draft.clone();
                     message.destination = address(view);
                     let more = u32::try_from(messages.len()).unwrap_or(u32::MAX);
@@ -274,7 +269,7 @@ impl Core {
             return Err(status::ESME_RINVSRCADR);
         }
         let (schedule_unix_ms, expires_unix_ms) = self.times(now, submission)?;
-        let from_tlv = submission.tlvs.find(tag::MESSAGE_PAYLOAD);
+        let from_tlv = submission.tlvs.value(tag::MESSAGE_PAYLOAD);
         let payload = match from_tlv {
             Some(payload) if submission.short_message.is_empty() => payload,
             // SMPP 3.4 section 5.3.2.32: one or the other.
@@ -287,7 +282,7 @@ impl Core {
         let tariff_tag = peer.tariff().map(|(tag, _, _)| tag);
         let mut tlvs = Vec::new();
         let mut advice = None;
-        for (tag, value) in submission.tlvs.iter() {
+        for tollwire_smpp::Tlv { tag, value } in submission.tlvs {
             let tlv = || Tlv {
                 tag,
                 value: Bytes::copy_from_slice(value),
@@ -306,7 +301,7 @@ impl Core {
             batch: None,
             submitter: peer.name.clone(),
             kind: Kind::Short,
-            service_type: submission.service_type.into(),
+            service_type: submission.service_type.to_text().into(),
             source,
             destination: Address {
                 ton: 0,
@@ -336,9 +331,9 @@ impl Core {
     fn times(&self, now: Now, submission: &Submission<'_>) -> Result<(Option<i64>, i64), Status> {
         let timers = &self.settings.timers;
         let schedule = match submission.schedule_delivery_time {
-            "" => None,
+            text if text.is_empty() => None,
             text => {
-                let at = time::parse(text, now.unix_ms).ok_or(status::ESME_RINVSCHED)?;
+                let at = parse_time(text, now).ok_or(status::ESME_RINVSCHED)?;
                 if at > now.unix_ms.saturating_add(timers.max_validity_ms) {
                     return Err(status::ESME_RINVSCHED);
                 }
@@ -348,7 +343,7 @@ impl Core {
         let from = schedule.unwrap_or(now.unix_ms);
         let latest = from.saturating_add(timers.max_validity_ms);
         // SMPP 3.4 section 5.3.2.18: for data_sm, whose PDU has no validity_period; SMPP 5.0 lets it win everywhere.
-        let seconds = match submission.tlvs.find(tag::QOS_TIME_TO_LIVE) {
+        let seconds = match submission.tlvs.value(tag::QOS_TIME_TO_LIVE) {
             None => None,
             Some(value) => {
                 let value = value.try_into().map_err(|_| status::ESME_RINVOPTPARAMVAL)?;
@@ -357,8 +352,8 @@ impl Core {
         };
         let expires = match (seconds, submission.validity_period) {
             (Some(seconds), _) => now.unix_ms.saturating_add(seconds.saturating_mul(1000)),
-            (None, "") => from.saturating_add(timers.default_validity_ms),
-            (None, text) => time::parse(text, now.unix_ms).ok_or(status::ESME_RINVEXPIRY)?,
+            (None, text) if text.is_empty() => from.saturating_add(timers.default_validity_ms),
+            (None, text) => parse_time(text, now).ok_or(status::ESME_RINVEXPIRY)?,
         };
         if expires <= from {
             return Err(status::ESME_RINVEXPIRY);
@@ -461,10 +456,10 @@ impl Core {
         if !received.state.is_final() {
             return Err(status::ESME_ROK);
         }
-        let Some(message) = peer.awaited.by_id.get(received.id).copied() else {
+        let Some(message) = peer.awaited.by_id.get(&*received.id).copied() else {
             // It may have overtaken the answer that names its message.
             peer.awaited.keep_early(
-                received.id,
+                &received.id,
                 EarlyReceipt {
                     state: received.state,
                     error: received.error,
@@ -491,20 +486,11 @@ impl Core {
     }
 }
 
-/// What the flags may be (SMPP 3.4 sections 5.2.12, 5.2.14, 5.2.17 and 5.2.18).
+/// What the flags may not be here, beyond what the codec refuses.
 fn check_flags(submission: &Submission<'_>) -> Result<(), Status> {
     // Transaction mode would have the answer wait for the delivery; we store and forward.
     if submission.esm_class & 0x03 == 2 {
         return Err(status::ESME_RINVESMCLASS);
-    }
-    if submission.priority_flag > 3 {
-        return Err(status::ESME_RINVPRTFLG);
-    }
-    if submission.registered_delivery & 0xE0 != 0 {
-        return Err(status::ESME_RINVREGDLVFLG);
-    }
-    if submission.replace_if_present_flag > 1 {
-        return Err(status::ESME_RINVREPFLAG);
     }
     // No messages are predefined here.
     if submission.sm_default_msg_id != 0 {
@@ -513,12 +499,17 @@ fn check_flags(submission: &Submission<'_>) -> Result<(), Status> {
     Ok(())
 }
 
-pub(super) fn address(view: AddressView<'_>) -> Address {
+pub(super) fn address(view: pdu::Address<'_>) -> Address {
     Address {
         ton: view.ton,
         npi: view.npi,
-        digits: view.digits.into(),
+        digits: view.digits.to_text().into(),
     }
+}
+
+/// The time that a field names, unix ms.
+pub(super) fn parse_time(text: COctetString<'_>, now: Now) -> Option<i64> {
+    time::parse(text.as_ascii()?, now.unix_ms)
 }
 
 /// Short messages of 140 octets that the payload takes (3GPP TS 23.040 9.2.3.24.1: a concatenated one loses 6 octets

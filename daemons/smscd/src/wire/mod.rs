@@ -1,11 +1,7 @@
-//! The PDUs of the hot path, read in place and written in place.
-//!
-//! A message crosses the core in five PDUs. Here they are read without a copy of anything and written into the link's
-//! buffer; optional parameters stay octets.
+//! PDUs as the core needs them: what submits in one form, and writing without a copy into a link's buffer.
 
-pub mod command;
 pub mod read;
-pub mod status;
-pub mod tag;
 pub mod time;
 pub mod write;
+
+pub use tollwire_smpp::{command, status, tlv as tag};

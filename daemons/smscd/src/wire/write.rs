@@ -32,9 +32,11 @@ pub fn header(out: &mut Vec<u8>, command_id: u32, status: u32, sequence_number: 
     finish(out, started);
 }
 
-/// `text` and its NUL.
+/// `text` and its NUL. Letters beyond ASCII came in as ISO 8859-1 and go out so.
 pub fn text(out: &mut Vec<u8>, text: &str) {
-    out.extend_from_slice(text.as_bytes());
+    if let Some(octets) = tollwire_smpp::text::encode_latin1(text) {
+        out.extend_from_slice(&octets);
+    }
     out.push(0);
 }
 
@@ -51,14 +53,6 @@ pub fn tlv(out: &mut Vec<u8>, tag: u16, value: &[u8]) {
     out.extend_from_slice(&tag.to_be_bytes());
     out.extend_from_slice(&u16::try_from(value.len()).unwrap_or(u16::MAX).to_be_bytes());
     out.extend_from_slice(value);
-}
-
-/// An answer that holds the message id in decimal: `submit_sm_resp`, `data_sm_resp`.
-pub fn message_id_resp(out: &mut Vec<u8>, command_id: u32, sequence_number: u32, id: u64) {
-    let started = start(out, command_id | command::RESPONSE, 0, sequence_number);
-    decimal(out, id);
-    out.push(0);
-    finish(out, started);
 }
 
 /// `number` in decimal.
@@ -146,17 +140,5 @@ mod tests {
             decimal(&mut out, number);
             assert_eq!(String::from_utf8(out).unwrap(), number.to_string());
         }
-    }
-
-    #[test]
-    fn a_submit_sm_resp() {
-        let mut out = vec![1];
-        message_id_resp(&mut out, command::SUBMIT_SM, 5, 42);
-        assert_eq!(
-            out[1..],
-            [
-                0, 0, 0, 19, 0x80, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 5, b'4', b'2', 0
-            ]
-        );
     }
 }

@@ -225,7 +225,7 @@ fn what_is_wrong_is_named() {
             status::ESME_RINVSRCADR,
         ),
         (
-            with(&|submit| submit.priority_flag = 4),
+            with(&|submit| submit.priority_flag = 5),
             status::ESME_RINVPRTFLG,
         ),
         (
@@ -250,7 +250,7 @@ fn what_is_wrong_is_named() {
         ),
         (
             with(&|submit| submit.tlvs = vec![(tag::QOS_TIME_TO_LIVE, vec![1])]),
-            status::ESME_RINVOPTPARAMVAL,
+            status::ESME_RINVPARLEN,
         ),
     ] {
         assert_eq!(sim.submit(app, &submit), Err(expected), "{submit:?}");
@@ -463,22 +463,22 @@ fn payloads_headers_and_data_codings_are_untouched() {
     submit.tlvs = vec![(0x020C, vec![0, 9]), (0x3FFF, vec![]), (0x3FFF, vec![1])];
     sim.submit(app, &submit).unwrap();
     let frame = sim.next(phone).unwrap();
-    let read = crate::wire::read::submit_sm(&frame.body).unwrap();
+    let read = crate::wire::read::submission(&frame).unwrap();
     assert_eq!(read.short_message, submit.text);
     assert_eq!((read.data_coding, read.esm_class), (8, 0x40));
     let tlvs: Vec<_> = read
         .tlvs
         .iter()
-        .map(|(tag, value)| (tag, value.to_vec()))
+        .map(|tlv| (tlv.tag, tlv.value.to_vec()))
         .collect();
     assert_eq!(tlvs, submit.tlvs);
     let mut long = Submit::new("2", "");
     long.tlvs = vec![(tag::MESSAGE_PAYLOAD, vec![b'y'; 4000])];
     let id = sim.submit(app, &long).unwrap();
     let frame = sim.next(phone).unwrap();
-    let read = crate::wire::read::submit_sm(&frame.body).unwrap();
+    let read = crate::wire::read::submission(&frame).unwrap();
     assert_eq!(
-        read.tlvs.find(tag::MESSAGE_PAYLOAD),
+        read.tlvs.value(tag::MESSAGE_PAYLOAD),
         Some(&[b'y'; 4000][..])
     );
     let slot = sim.core.queue.find(id).unwrap();
@@ -500,8 +500,8 @@ fn data_sm_both_ways() {
     assert_eq!((answer.command_id, answer.command_status), (0x8000_0103, 0));
     let frame = sim.next(phone).unwrap();
     assert_eq!(frame.command_id, command::DATA_SM);
-    let read = crate::wire::read::data_sm(&frame.body).unwrap();
-    assert_eq!(read.tlvs.find(tag::MESSAGE_PAYLOAD), Some(&b"data"[..]));
+    let read = crate::wire::read::submission(&frame).unwrap();
+    assert_eq!(read.tlvs.value(tag::MESSAGE_PAYLOAD), Some(&b"data"[..]));
     sim.pdu(
         phone,
         command::DATA_SM | command::RESPONSE,

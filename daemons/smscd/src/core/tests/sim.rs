@@ -279,18 +279,18 @@ pub struct Got {
 
 impl Got {
     pub fn read(frame: &Frame) -> Self {
-        let read = crate::wire::read::submit_sm(&frame.body).unwrap();
+        let read = crate::wire::read::submission(frame).unwrap();
         Self {
             sequence_number: frame.sequence_number,
-            source: read.source.digits.into(),
-            destination: read.destination.digits.into(),
+            source: read.source.digits.to_string(),
+            destination: read.destination.digits.to_string(),
             esm_class: read.esm_class,
             registered_delivery: read.registered_delivery,
             text: String::from_utf8_lossy(read.short_message).into_owned(),
             tlvs: read
                 .tlvs
                 .iter()
-                .map(|(tag, value)| (tag, value.to_vec()))
+                .map(|tlv| (tlv.tag, tlv.value.to_vec()))
                 .collect(),
         }
     }
