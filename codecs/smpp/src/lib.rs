@@ -41,11 +41,13 @@
 
 mod body;
 pub mod command;
+pub mod data_coding;
 pub mod framing;
 mod message_state;
 pub mod pdu;
 pub mod receipt;
 mod refusal;
+pub mod session;
 pub mod status;
 pub mod text;
 pub mod time;
