@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+pub use tollwire_smpp::MessageState;
 
 /// SMSC-assigned name of a message: decimal, the same text in `submit_sm_resp`, in the receipt's `id:`, in
 /// `receipted_message_id`, in records and for the operator. Never used twice.
@@ -168,58 +169,6 @@ impl Message {
     /// Whether it is a delivery receipt.
     pub fn is_receipt(&self) -> bool {
         matches!(self.kind, Kind::Receipt { .. })
-    }
-}
-
-/// `message_state`, SMPP 3.4 table 5-6 and SMPP 5.0 section 4.7.15.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum MessageState {
-    /// It waits for its `schedule_delivery_time`.
-    Scheduled = 0,
-    /// It waits or is tried.
-    Enroute = 1,
-    /// Its destination has it.
-    Delivered = 2,
-    /// Its validity ended first.
-    Expired = 3,
-    /// It was cancelled or deleted.
-    Deleted = 4,
-    /// It cannot be delivered.
-    Undeliverable = 5,
-    /// The next hop took it and does not say more.
-    Accepted = 6,
-    /// Its state is not known.
-    Unknown = 7,
-    /// It was refused.
-    Rejected = 8,
-}
-
-impl MessageState {
-    /// The state with this number.
-    pub fn from_number(number: u8) -> Option<Self> {
-        Some(match number {
-            0 => Self::Scheduled,
-            1 => Self::Enroute,
-            2 => Self::Delivered,
-            3 => Self::Expired,
-            4 => Self::Deleted,
-            5 => Self::Undeliverable,
-            6 => Self::Accepted,
-            7 => Self::Unknown,
-            8 => Self::Rejected,
-            _ => return None,
-        })
-    }
-
-    /// Its number.
-    pub fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// Whether nothing more happens to the message.
-    pub fn is_final(self) -> bool {
-        !matches!(self, Self::Scheduled | Self::Enroute)
     }
 }
 

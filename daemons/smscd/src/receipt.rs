@@ -6,11 +6,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tollwire_smpp::receipt::{self, Receipt};
 use tollwire_smpp::text::decode_latin1;
 
 use crate::entry::Done;
 use crate::message::{Kind, Message, MessageId, MessageState, Tlv};
-use crate::wire::{read::Submission, tag, time, write};
+use crate::wire::{read::Submission, tag, write};
 
 /// `esm_class`: the message is a delivery receipt (SMPP 3.4 section 5.2.12).
 pub const ESM_CLASS_RECEIPT: u8 = 0x04;
@@ -34,28 +35,6 @@ pub fn is_wanted(registered_delivery: u8, state: MessageState) -> bool {
 /// Whether it asks for an intermediate notification.
 pub fn is_intermediate_wanted(registered_delivery: u8) -> bool {
     registered_delivery & 0x10 != 0
-}
-
-/// The seven letters of a state (SMPP 3.4 appendix B, table B-2).
-pub fn state_text(state: MessageState) -> &'static str {
-    match state {
-        MessageState::Scheduled => "SCHEDLD",
-        MessageState::Enroute => "ENROUTE",
-        MessageState::Delivered => "DELIVRD",
-        MessageState::Expired => "EXPIRED",
-        MessageState::Deleted => "DELETED",
-        MessageState::Undeliverable => "UNDELIV",
-        MessageState::Accepted => "ACCEPTD",
-        MessageState::Unknown => "UNKNOWN",
-        MessageState::Rejected => "REJECTD",
-    }
-}
-
-/// The state that these letters name.
-pub fn state_of(text: &[u8]) -> Option<MessageState> {
-    (0..=8)
-        .filter_map(MessageState::from_number)
-        .find(|state| text.eq_ignore_ascii_case(state_text(*state).as_bytes()))
 }
 
 /// A report of `message` for its ESME.
@@ -86,50 +65,41 @@ impl<'a> Report<'a> {
     pub fn into_receipt(self, id: MessageId, validity_ms: i64) -> Arc<Message> {
         let message = self.message;
         let public_id = message.public_id();
-        // One buffer for the text and the values of the parameters.
+        // One buffer: the id with its NUL (receipted_message_id is a C-Octet String), message_state, the text.
         let mut octets = Vec::with_capacity(200);
-        octets.extend_from_slice(b"id:");
         write::decimal(&mut octets, public_id.number());
+        let mut id_digits = [0; 20];
         let id_end = octets.len();
+        let id_text = id_digits.get_mut(..id_end).unwrap_or_default();
+        id_text.copy_from_slice(&octets);
+        octets.extend_from_slice(&[0, self.state.number()]);
+        let text_start = octets.len();
         let delivered = matches!(self.state, MessageState::Delivered | MessageState::Accepted);
-        octets.extend_from_slice(if delivered {
-            b" sub:001 dlvrd:001 submit date:"
-        } else {
-            b" sub:001 dlvrd:000 submit date:"
-        });
-        time::minute(&mut octets, message.accepted_unix_ms);
-        octets.extend_from_slice(b" done date:");
-        time::minute(&mut octets, self.at_unix_ms);
-        octets.extend_from_slice(b" stat:");
-        octets.extend_from_slice(state_text(self.state).as_bytes());
-        octets.extend_from_slice(b" err:");
-        let error = u8::try_from(self.status % 1000 / 10).unwrap_or_default();
-        octets.extend_from_slice(&[b'0' + error / 10]);
-        time::two(
-            &mut octets,
-            u8::try_from(self.status % 100).unwrap_or_default(),
-        );
-        octets.extend_from_slice(b" text:");
-        if is_plain_text(message) {
-            octets.extend_from_slice(message.payload.get(..20).unwrap_or(&message.payload));
+        Receipt {
+            id: id_text,
+            submitted: 1,
+            delivered: u16::from(delivered),
+            submit_unix_ms: message.accepted_unix_ms,
+            done_unix_ms: self.at_unix_ms,
+            state: self.state,
+            error: self.status,
+            text: if is_plain_text(message) {
+                &message.payload
+            } else {
+                &[]
+            },
         }
-        let text_end = octets.len();
-        octets.push(0);
-        octets.push(self.state.number());
+        .write(&mut octets);
         let octets = Bytes::from(octets);
-        // receipted_message_id is a C-Octet String: the digits again, with their NUL.
-        let mut receipted = Vec::with_capacity(24);
-        receipted.extend_from_slice(octets.get(3..id_end).unwrap_or_default());
-        receipted.push(0);
         let intermediate = !self.state.is_final();
         let tlvs = vec![
             Tlv {
                 tag: tag::RECEIPTED_MESSAGE_ID,
-                value: receipted.into(),
+                value: octets.slice(..=id_end),
             },
             Tlv {
                 tag: tag::MESSAGE_STATE,
-                value: octets.slice(text_end + 1..),
+                value: octets.slice(id_end + 1..text_start),
             },
         ];
         Arc::new(Message {
@@ -151,7 +121,7 @@ impl<'a> Report<'a> {
             registered_delivery: 0,
             data_coding: 0,
             sm_default_msg_id: 0,
-            payload: octets.slice(..text_end),
+            payload: octets.slice(text_start..),
             payload_as_tlv: false,
             data_sm: message.data_sm,
             tlvs,
@@ -187,17 +157,20 @@ pub fn read<'a>(submission: &Submission<'a>) -> Option<Received<'a>> {
         .tlvs
         .value(tag::MESSAGE_PAYLOAD)
         .unwrap_or(submission.short_message);
+    let text = receipt::parse(text);
     let id = submission
         .tlvs
-        .value(tag::RECEIPTED_MESSAGE_ID)
-        .map(|value| value.strip_suffix(&[0]).unwrap_or(value))
-        .filter(|value| !value.is_empty())
-        .or_else(|| field(text, b"id:"))?;
+        .find(tag::RECEIPTED_MESSAGE_ID)
+        .and_then(|tlv| tlv.text().ok())
+        .map(|id| id.as_bytes())
+        .filter(|id| !id.is_empty())
+        .or(text.id)?;
     let state = match submission.tlvs.value(tag::MESSAGE_STATE) {
         Some([number]) => MessageState::from_number(*number),
-        _ => field(text, b"stat:").and_then(state_of),
+        _ => text.state,
     };
-    let error = field(text, b"err:")
+    let error = text
+        .error
         .and_then(|digits| std::str::from_utf8(digits).ok())
         .and_then(|digits| digits.parse().ok())
         .unwrap_or(0);
@@ -206,17 +179,4 @@ pub fn read<'a>(submission: &Submission<'a>) -> Option<Received<'a>> {
         state: state?,
         error,
     })
-}
-
-/// The word after `name`, which stands at the beginning or after a space, in any case.
-fn field<'a>(text: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let start = (0..text.len().saturating_sub(name.len()).saturating_add(1)).find(|start| {
-        (*start == 0 || text.get(start - 1) == Some(&b' '))
-            && text
-                .get(*start..start.saturating_add(name.len()))
-                .is_some_and(|found| found.eq_ignore_ascii_case(name))
-    })?;
-    let rest = text.get(start.saturating_add(name.len())..)?;
-    let word = rest.split(|octet| *octet == b' ').next()?;
-    (!word.is_empty()).then_some(word)
 }

@@ -146,16 +146,16 @@ impl Core {
             Some(TariffOnNextHop::Removed) | None => None,
         };
         let validity = if upstream {
-            time::absolute(message.expires_unix_ms)
+            &time::absolute(message.expires_unix_ms)[..]
         } else {
-            String::new()
+            &[]
         };
         write::message(
             &mut link.out,
             &message,
             Outgoing {
                 sequence_number,
-                validity_period: &validity,
+                validity_period: validity,
                 advice,
                 ..outgoing
             },
@@ -521,7 +521,7 @@ fn outgoing<'a>(
             message.esm_class & !0x03
         },
         registered_delivery: acknowledgements | u8::from(wants_receipt),
-        validity_period: "",
+        validity_period: &[],
         advice: None,
         optional,
     })

@@ -10,7 +10,6 @@ use tollwire_smpp::{COctetString, Pdu};
 use super::Core;
 use super::link::State;
 use super::stored::{Answer, Pending};
-use super::submit::parse_time;
 use crate::effect::Effect;
 use crate::entry::{Cause, Entry};
 use crate::event::{Frame, LinkId};
@@ -44,7 +43,10 @@ impl Core {
         let started = write::start(out, response, status::ESME_ROK, frame.sequence_number);
         out.extend_from_slice(query.message_id.as_bytes());
         out.push(0);
-        write::text(out, &final_unix_ms.map(time::absolute).unwrap_or_default());
+        if let Some(at) = final_unix_ms {
+            out.extend_from_slice(&time::absolute(at));
+        }
+        out.push(0);
         out.extend_from_slice(&[state.number(), error]);
         write::finish(out, started);
         self.mark_link(id);
@@ -256,17 +258,19 @@ impl Core {
         let mut message = (*item.message).clone();
         // SMPP 3.4 section 4.10.1: a NULL time leaves the one that it had.
         let max_validity = self.settings.timers.max_validity_ms;
-        if !replace.schedule_delivery_time.is_empty() {
-            let at = parse_time(replace.schedule_delivery_time, now)
-                .filter(|at| *at <= now.unix_ms.saturating_add(max_validity))
-                .ok_or(status::ESME_RINVSCHED)?;
+        let schedule = replace.schedule_delivery_time.as_bytes();
+        if let Some(at) = time::schedule_delivery_time(schedule, now.unix_ms)? {
+            if at > now.unix_ms.saturating_add(max_validity) {
+                return Err(status::ESME_RINVSCHED);
+            }
             message.schedule_unix_ms = Some(at);
         }
-        if !replace.validity_period.is_empty() {
+        let validity = replace.validity_period.as_bytes();
+        if let Some(at) = time::validity_period(validity, now.unix_ms)? {
             let from = message.schedule_unix_ms.unwrap_or(0).max(now.unix_ms);
-            let at = parse_time(replace.validity_period, now)
-                .filter(|at| *at > from)
-                .ok_or(status::ESME_RINVEXPIRY)?;
+            if at <= from {
+                return Err(status::ESME_RINVEXPIRY);
+            }
             message.expires_unix_ms = at.min(from.saturating_add(max_validity));
         }
         message.registered_delivery = replace.registered_delivery;

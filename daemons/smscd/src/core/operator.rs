@@ -12,7 +12,6 @@ use crate::effect::{
 use crate::event::{LinkId, Operation};
 use crate::message::{Kind, Message, MessageId, MessageState, Payer};
 use crate::queue::Phase;
-use crate::receipt;
 use crate::wire::{command, status, write};
 
 impl Core {
@@ -224,7 +223,7 @@ fn view(message: &Arc<Message>, state: MessageState) -> MessageView {
         submitter: (&*message.submitter).into(),
         source: message.source.digits.clone(),
         destination: message.destination.digits.clone(),
-        state: receipt::state_text(state),
+        state: state.name(),
         phase: "",
         route: None,
         attempts: 0,

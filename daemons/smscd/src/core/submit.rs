@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tollwire_runtime::clock::Now;
-use tollwire_smpp::COctetString;
 use tollwire_smpp::pdu::{self, DestAddress};
 
 use super::Core;
@@ -330,30 +329,26 @@ impl Core {
     /// When it is to be delivered first, and the end of its validity.
     fn times(&self, now: Now, submission: &Submission<'_>) -> Result<(Option<i64>, i64), Status> {
         let timers = &self.settings.timers;
-        let schedule = match submission.schedule_delivery_time {
-            text if text.is_empty() => None,
-            text => {
-                let at = parse_time(text, now).ok_or(status::ESME_RINVSCHED)?;
-                if at > now.unix_ms.saturating_add(timers.max_validity_ms) {
-                    return Err(status::ESME_RINVSCHED);
-                }
-                (at > now.unix_ms).then_some(at)
-            }
-        };
+        let schedule = time::schedule_delivery_time(
+            submission.schedule_delivery_time.as_bytes(),
+            now.unix_ms,
+        )?;
+        if schedule.is_some_and(|at| at > now.unix_ms.saturating_add(timers.max_validity_ms)) {
+            return Err(status::ESME_RINVSCHED);
+        }
+        let schedule = schedule.filter(|at| *at > now.unix_ms);
         let from = schedule.unwrap_or(now.unix_ms);
         let latest = from.saturating_add(timers.max_validity_ms);
         // SMPP 3.4 section 5.3.2.18: for data_sm, whose PDU has no validity_period; SMPP 5.0 lets it win everywhere.
-        let seconds = match submission.tlvs.value(tag::QOS_TIME_TO_LIVE) {
+        let seconds = match submission.tlvs.find(tag::QOS_TIME_TO_LIVE) {
             None => None,
-            Some(value) => {
-                let value = value.try_into().map_err(|_| status::ESME_RINVOPTPARAMVAL)?;
-                Some(i64::from(u32::from_be_bytes(value)))
-            }
+            Some(tlv) => Some(tlv.u32().map_err(|invalid| invalid.command_status)?),
         };
-        let expires = match (seconds, submission.validity_period) {
-            (Some(seconds), _) => now.unix_ms.saturating_add(seconds.saturating_mul(1000)),
-            (None, text) if text.is_empty() => from.saturating_add(timers.default_validity_ms),
-            (None, text) => parse_time(text, now).ok_or(status::ESME_RINVEXPIRY)?,
+        let validity = time::validity_period(submission.validity_period.as_bytes(), now.unix_ms)?;
+        let expires = match (seconds, validity) {
+            (Some(seconds), _) => now.unix_ms.saturating_add(i64::from(seconds) * 1000),
+            (None, Some(at)) => at,
+            (None, None) => from.saturating_add(timers.default_validity_ms),
         };
         if expires <= from {
             return Err(status::ESME_RINVEXPIRY);
@@ -505,11 +500,6 @@ pub(super) fn address(view: pdu::Address<'_>) -> Address {
         npi: view.npi,
         digits: view.digits.to_text().into(),
     }
-}
-
-/// The time that a field names, unix ms.
-pub(super) fn parse_time(text: COctetString<'_>, now: Now) -> Option<i64> {
-    time::parse(text.as_ascii()?, now.unix_ms)
 }
 
 /// Short messages of 140 octets that the payload takes (3GPP TS 23.040 9.2.3.24.1: a concatenated one loses 6 octets

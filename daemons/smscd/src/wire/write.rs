@@ -83,7 +83,7 @@ pub struct Outgoing<'a> {
     /// `registered_delivery`
     pub registered_delivery: u8,
     /// `validity_period`
-    pub validity_period: &'a str,
+    pub validity_period: &'a [u8],
     /// The tariff TLV.
     pub advice: Option<&'a Tlv>,
     /// Whether optional parameters may be sent; not to an ESME of version 3.3 (SMPP 3.4 section 3.4).
@@ -106,7 +106,8 @@ pub fn message(out: &mut Vec<u8>, message: &Message, outgoing: Outgoing<'_>) {
         // SMPP 3.4 section 4.6.1: schedule_delivery_time, replace_if_present_flag and sm_default_msg_id are NULL in a
         // deliver_sm; towards an upstream they have had their effect here.
         out.extend_from_slice(&[message.protocol_id, message.priority_flag, 0]);
-        text(out, outgoing.validity_period);
+        out.extend_from_slice(outgoing.validity_period);
+        out.push(0);
         out.extend_from_slice(&[outgoing.registered_delivery, 0, message.data_coding, 0]);
         if as_tlv {
             out.push(0);

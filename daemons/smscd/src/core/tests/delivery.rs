@@ -180,7 +180,7 @@ fn absolute_times_schedules_and_what_they_may_not_be() {
         ),
         ("", "260301115900000+", status::ESME_RINVEXPIRY),
         ("", "269901115900000+", status::ESME_RINVEXPIRY),
-        ("990101000000000+", "", status::ESME_RINVSCHED),
+        ("600101000000000+", "", status::ESME_RINVSCHED),
         ("x60301130000000+", "", status::ESME_RINVSCHED),
         ("2603011300", "", status::ESME_RINVSCHED),
     ] {
@@ -416,7 +416,7 @@ fn a_held_route_lets_nothing_out() {
     };
     assert_eq!(
         (view.state, view.phase, view.attempts),
-        ("DELIVRD", "final", 1)
+        ("DELIVERED", "final", 1)
     );
     assert!(
         sim.operate(Operation::HoldRoute {
