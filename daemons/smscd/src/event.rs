@@ -137,6 +137,8 @@ pub struct CreditAnswer {
 pub enum CreditAction {
     /// Hold the price (CCR-Initial).
     Reserve,
+    /// Hold it for longer (CCR-Update that uses nothing and requests the same).
+    Renew,
     /// Take it (CCR-Terminate with used units).
     Debit,
     /// Give it back (CCR-Terminate without).

@@ -12,6 +12,9 @@ use crate::message::{MessageId, MessageState};
 use crate::queue::{Phase, Slot};
 use crate::retry;
 
+/// Pause while too many questions are under way.
+const BUSY_PAUSE_MS: i64 = 1000;
+
 impl Core {
     /// Whether another question to credit control may be under way.
     pub(super) fn may_ask(&self) -> bool {
@@ -59,6 +62,7 @@ impl Core {
         }
         match answer.action {
             CreditAction::Reserve => self.reservation_answered(now, answer, effects),
+            CreditAction::Renew => self.renewal_answered(now, answer),
             CreditAction::Debit | CreditAction::Release => {
                 self.settlement_answered(now, answer, effects);
             }
@@ -118,6 +122,67 @@ impl Core {
                 item.progress.next_attempt_unix_ms = now.unix_ms.saturating_add(pause);
                 self.queue.put_back(now.unix_ms, slot);
                 self.mark_slot_target(slot);
+            }
+        }
+    }
+
+    /// The price of a message that an upstream has is held for longer.
+    pub(super) fn renew(&mut self, now: Now, slot: Slot, effects: &mut Vec<Effect>) {
+        let Some(item) = self.queue.item(slot) else {
+            return;
+        };
+        let request = credit::request(
+            CreditAction::Renew,
+            &item.message,
+            item.progress.reservation,
+            self.account(&item.message.submitter),
+            false,
+        );
+        if self.may_ask() {
+            if let Some(request) = request {
+                self.credit_in_flight += 1;
+                effects.push(Effect::Credit(request));
+            }
+            self.time_receipt(slot, now.unix_ms);
+        } else {
+            self.time_receipt(
+                slot,
+                now.unix_ms
+                    .saturating_sub(self.renewal_ms())
+                    .saturating_add(BUSY_PAUSE_MS),
+            );
+        }
+    }
+
+    /// How long after a reservation it is renewed.
+    pub(super) fn renewal_ms(&self) -> i64 {
+        self.settings.timers.credit_hold_ms.max(1000)
+    }
+
+    fn renewal_answered(&mut self, now: Now, answer: CreditAnswer) {
+        let Some(slot) = self.queue.find(answer.message) else {
+            return;
+        };
+        let Some(item) = self.queue.item_mut(slot) else {
+            return;
+        };
+        if item.phase != Phase::AwaitingReceipt || item.progress.reservation != answer.reservation {
+            return;
+        }
+        match answer.result {
+            CreditResult::Granted => item.reserved_at = Some(now.unix_ms),
+            CreditResult::Unavailable => {
+                item.credit_failures = item.credit_failures.saturating_add(1);
+                let pause = retry::pause(&self.settings.retry.charging, item.credit_failures);
+                let renewal = self.renewal_ms();
+                self.time_receipt(
+                    slot,
+                    now.unix_ms.saturating_sub(renewal).saturating_add(pause),
+                );
+            }
+            // The money is no longer held, and the message cannot be called back: the debit will say whether it is owed.
+            CreditResult::Refused(_) | CreditResult::UnknownSession => {
+                self.counters.renewals_refused += 1;
             }
         }
     }

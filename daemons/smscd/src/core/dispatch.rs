@@ -267,17 +267,14 @@ impl Core {
         item.progress.upstream_message_id = Some(theirs.clone());
         item.progress.last_status = status::ESME_ROK;
         let progress = item.progress.clone();
-        let due = item
-            .message
-            .expires_unix_ms
-            .saturating_add(self.settings.timers.upstream_receipt_ms);
+        let reserved_at = item.reserved_at;
         let early = peer.awaited.early.remove(&theirs);
         peer.awaited.by_id.insert(theirs, id);
         self.queue.leave(now.unix_ms, slot);
         if let Some(item) = self.queue.item_mut(slot) {
             item.phase = Phase::AwaitingReceipt;
         }
-        self.queue.set_due(slot, due);
+        self.time_receipt(slot, reserved_at.unwrap_or(i64::MAX));
         self.mark_slot_target(slot);
         self.store(
             Entry::Progress { id, progress },
@@ -291,6 +288,23 @@ impl Core {
         if let Some(early) = early {
             self.next_hop_reported(now, id, early.state, early.error, None, effects);
         }
+    }
+
+    /// Sets when a message whose receipt is awaited is looked at: to renew its reservation of `reserved_at`, or at the
+    /// end of the wait.
+    pub(super) fn time_receipt(&mut self, slot: Slot, reserved_at: i64) {
+        let end = self.receipt_end(slot);
+        self.queue
+            .set_due(slot, end.min(reserved_at.saturating_add(self.renewal_ms())));
+    }
+
+    /// When the receipt of an upstream is no longer waited for.
+    pub(super) fn receipt_end(&self, slot: Slot) -> i64 {
+        self.queue.item(slot).map_or(0, |item| {
+            item.message
+                .expires_unix_ms
+                .saturating_add(self.settings.timers.upstream_receipt_ms)
+        })
     }
 
     /// The destination of the message may be ready for the next.

@@ -86,6 +86,8 @@ pub struct Counters {
     pub unanswered: u64,
     /// Reservations that credit control refused.
     pub credit_refused: u64,
+    /// Renewals of reservations that credit control refused.
+    pub renewals_refused: u64,
     /// Debits that credit control refused: money that is owed.
     pub debits_refused: u64,
     /// Times that the spool failed.

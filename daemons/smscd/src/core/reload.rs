@@ -199,10 +199,6 @@ impl Core {
             item.maybe_reserved = true;
             let id = item.message.id;
             let (message, reservation) = (item.message.clone(), item.progress.reservation);
-            let due = item
-                .message
-                .expires_unix_ms
-                .saturating_add(self.settings.timers.upstream_receipt_ms);
             let awaited = item
                 .progress
                 .upstream_message_id
@@ -222,7 +218,8 @@ impl Core {
                     {
                         peer.awaited.by_id.insert(theirs, id);
                     }
-                    self.queue.set_due(slot, due);
+                    // How long its money is still held is not known: it is renewed at once.
+                    self.queue.set_due(slot, now.unix_ms);
                 }
                 None => self.admit(now, slot),
             }

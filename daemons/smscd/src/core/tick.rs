@@ -70,6 +70,13 @@ impl Core {
                 self.mark_slot_target(slot);
             }
             Phase::Stranded => self.expire(now, slot, effects),
+            Phase::AwaitingReceipt if self.receipt_end(slot) > now.unix_ms => {
+                if self.is_charged_online(slot) {
+                    self.renew(now, slot, effects);
+                } else {
+                    self.time_receipt(slot, i64::MAX);
+                }
+            }
             Phase::AwaitingReceipt => {
                 let status = item.progress.last_status;
                 self.finish(

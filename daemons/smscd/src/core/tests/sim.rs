@@ -83,8 +83,12 @@ impl Credit {
                     CreditResult::Granted
                 }
             },
-            (CreditAction::Reserve, Some(Session::Held(_))) => CreditResult::Granted,
-            (_, None) | (CreditAction::Reserve, Some(_)) => CreditResult::UnknownSession,
+            (CreditAction::Reserve | CreditAction::Renew, Some(Session::Held(_))) => {
+                CreditResult::Granted
+            }
+            (_, None) | (CreditAction::Reserve | CreditAction::Renew, Some(_)) => {
+                CreditResult::UnknownSession
+            }
             (CreditAction::Debit, Some(Session::Held(amount))) => {
                 self.sessions.insert(key, Session::Debited(amount));
                 CreditResult::Granted

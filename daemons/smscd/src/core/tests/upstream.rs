@@ -1,8 +1,9 @@
-use super::sim::{Got, Sim, Submit, route, settings, upstream};
+use super::sim::{Got, Sim, Submit, euros, route, settings, upstream};
 use crate::entry::Cause;
+use crate::event::CreditAction;
 use crate::event::{Event, LinkId};
 use crate::message::MessageState;
-use crate::settings::{FinalOn, Settings, Target};
+use crate::settings::{Charging, FinalOn, Settings, Target};
 use crate::wire::{command, status, tag, write};
 
 fn gateway() -> Settings {
@@ -308,4 +309,40 @@ fn a_receipt_in_parameters_alone() {
     sim.settle();
     assert_eq!(sim.answer(link, sequence).command_status, 0);
     assert_eq!(sim.core.counters().delivered, 1);
+}
+
+#[test]
+fn the_money_of_what_an_upstream_has_stays_held() {
+    let mut settings = gateway();
+    settings.routes[1].charging = Charging::Online;
+    settings.routes[1].default_charge = Some(euros(500));
+    let mut sim = Sim::new(settings);
+    let app = sim.transceiver("app");
+    let link = sim.upstream(0, 101);
+    let id = sim.submit(app, &Submit::new("491", "x")).unwrap();
+    let got = sim.got(link).unwrap();
+    sim.accept(link, &got, "1");
+    let renewals = |sim: &Sim| {
+        let asked = &sim.credit.asked;
+        asked
+            .iter()
+            .filter(|(action, ..)| *action == CreditAction::Renew)
+            .count()
+    };
+    sim.pass(599_999);
+    assert_eq!(renewals(&sim), 0);
+    sim.pass(1);
+    assert_eq!(renewals(&sim), 1);
+    sim.pass(600_000);
+    assert_eq!(renewals(&sim), 2);
+    // While credit control is away it is asked more often, and after a crash at once.
+    sim.credit.down = true;
+    sim.pass(600_000 + 10_000);
+    assert_eq!(renewals(&sim), 4);
+    sim.crash(0);
+    sim.credit.down = false;
+    sim.pass(10_000);
+    let link = sim.upstream(0, 102);
+    assert_eq!(sim.report(link, "id:1 stat:DELIVRD err:000"), 0);
+    assert_eq!((sim.credit.debits(id), sim.credit.held()), (1, 0));
 }
