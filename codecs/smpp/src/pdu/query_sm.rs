@@ -36,7 +36,7 @@ impl<'a> Part<'a> for QuerySm<'a> {
     }
 }
 
-/// `query_sm_resp` (SMPP 3.4 section 4.8.2).
+/// `query_sm_resp` (SMPP 3.4 section 4.8.2). All is empty if the body is missing, as it is in an error's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QuerySmResp<'a> {
     /// `message_id`, up to 64 octets.
@@ -53,6 +53,9 @@ pub struct QuerySmResp<'a> {
 
 impl<'a> Part<'a> for QuerySmResp<'a> {
     fn read(body: &mut Body<'a>) -> Result<Self, Fault> {
+        if body.is_empty() {
+            return Ok(Self::default());
+        }
         Ok(Self {
             message_id: body.text(MESSAGE_ID)?,
             final_date: body.time(FINAL_DATE)?,

@@ -65,6 +65,11 @@ impl<'a> Part<'a> for SubmitMulti<'a> {
     fn write(&self, writer: &mut BodyWriter<'_>) -> Result<(), Unencodable> {
         writer.text(SERVICE_TYPE, self.service_type)?;
         writer.address(SOURCE, self.source)?;
+        if self.dest_addresses.count == 0 {
+            return Err(Unencodable {
+                field: "number_of_dests",
+            });
+        }
         writer.u8(self.dest_addresses.count);
         writer.octets(self.dest_addresses.octets);
         writer.u8(self.esm_class);
