@@ -216,6 +216,13 @@ impl Session {
         self.role
     }
 
+    /// Other windows, as a message centre learns them with the bind. Ours stays as it is while a request waits.
+    pub fn set_windows(&mut self, window: u16, peer_window: u16) {
+        self.settings.window = window;
+        self.settings.peer_window = peer_window;
+        self.window.set_limit(window);
+    }
+
     /// Requests of ours that wait for their response, `enquire_link` among them.
     pub fn unanswered(&self) -> usize {
         self.window.len()

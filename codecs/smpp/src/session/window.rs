@@ -49,6 +49,16 @@ impl Window {
         }
     }
 
+    /// Another limit, if nothing waits.
+    pub(super) fn set_limit(&mut self, limit: u16) {
+        if self.waiting == 0 {
+            *self = Self {
+                last_sequence_number: self.last_sequence_number,
+                ..Self::new(limit)
+            };
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.waiting
     }
