@@ -8,7 +8,7 @@ use tollwire_runtime::clock::Now;
 use tollwire_smpp::Pdu;
 
 use super::Core;
-use super::link::{BindRequest, Link, Mode, NO_MESSAGE, Role, State};
+use super::link::{BindRequest, Link, NO_MESSAGE, Role};
 use crate::effect::Effect;
 use crate::event::{Frame, LinkId};
 use crate::wire::{command, read, status, tag, write};
@@ -33,8 +33,15 @@ impl Core {
             return;
         }
         *self.links_by_address.entry(remote).or_default() += 1;
-        self.links
-            .insert(id.0, Link::new(id, Role::Server { remote }, now.instant));
+        self.links.insert(
+            id.0,
+            Link::new(
+                id,
+                Role::Server { remote },
+                &self.settings.timers,
+                now.instant,
+            ),
+        );
         self.mark_link(id);
     }
 
@@ -55,17 +62,21 @@ impl Core {
             effects.push(Effect::Close { link: id });
             return;
         };
-        let mode = if settings.transmitter_only {
-            Mode::Transmitter
+        let bind = if settings.transmitter_only {
+            command::BIND_TRANSMITTER
         } else {
-            Mode::Transceiver
+            command::BIND_TRANSCEIVER
         };
-        let mut link = Link::new(id, Role::Client { index }, now.instant);
+        let timers = &self.settings.timers;
+        let mut link = Link::new(id, Role::Client { index }, timers, now.instant);
         link.peer = Some(peer_index);
-        link.state = State::Binding(mode);
-        let sequence_number = link.request(now.instant, NO_MESSAGE);
+        let window = window(settings.window);
+        link.session.set_windows(window, window);
+        let Ok(sequence_number) = link.session.send_request(now.instant, bind, NO_MESSAGE) else {
+            return;
+        };
         let out = &mut link.out;
-        let started = write::start(out, mode.command(), 0, sequence_number);
+        let started = write::start(out, bind, 0, sequence_number);
         write::text(out, &settings.system_id);
         write::text(out, &settings.password);
         write::text(out, &settings.system_type);
@@ -132,30 +143,15 @@ impl Core {
     }
 
     /// A bind request of an ESME.
-    pub(super) fn bind(
-        &mut self,
-        now: Now,
-        id: LinkId,
-        mode: Mode,
-        frame: &Frame,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn bind(&mut self, now: Now, id: LinkId, frame: &Frame, effects: &mut Vec<Effect>) {
         let sequence_number = frame.sequence_number;
         let response = frame.command_id | command::RESPONSE;
         let Some(link) = self.links.get_mut(&id.0) else {
             return;
         };
-        match (&link.role, link.state) {
-            (Role::Server { .. }, State::Open) => {}
-            (Role::Server { .. }, State::Bound(_)) => {
-                return self.answer(id, response, status::ESME_RALYBND, sequence_number);
-            }
-            _ => return self.answer(id, response, status::ESME_RINVBNDSTS, sequence_number),
-        }
         let Some(remote) = Self::remote(link) else {
             return;
         };
-        link.state = State::Binding(mode);
         let request = match read::pdu(frame) {
             Ok(
                 Pdu::BindTransmitter(request)
@@ -170,6 +166,7 @@ impl Core {
             }
         };
         link.bind = Some(BindRequest {
+            command_id: frame.command_id,
             sequence_number,
             interface_version: request.interface_version,
         });
@@ -211,8 +208,7 @@ impl Core {
         let Some(link) = self.links.get_mut(&id.0) else {
             return;
         };
-        let (State::Binding(mode), Some(request), Some(remote)) =
-            (link.state, link.bind, Self::remote(link))
+        let (Some(request), Some(remote), false) = (link.bind, Self::remote(link), link.closing)
         else {
             return;
         };
@@ -227,10 +223,10 @@ impl Core {
             .get(index as usize)
             .and_then(|peer| {
                 let esme = peer.esme()?;
-                let allowed = match mode {
-                    Mode::Transmitter => esme.modes.transmitter,
-                    Mode::Receiver => esme.modes.receiver,
-                    Mode::Transceiver => esme.modes.transceiver,
+                let allowed = match request.command_id {
+                    command::BIND_TRANSMITTER => esme.modes.transmitter,
+                    command::BIND_RECEIVER => esme.modes.receiver,
+                    _ => esme.modes.transceiver,
                 };
                 Some(if !allowed {
                     status::ESME_RBINDFAIL
@@ -241,16 +237,20 @@ impl Core {
                 })
             })
             .unwrap_or(status::ESME_RBINDFAIL);
-        let response = mode.command() | command::RESPONSE;
+        let response = request.command_id | command::RESPONSE;
         if limit != status::ESME_ROK {
             link.peer = None;
             self.counters.binds_refused += 1;
             self.answer(id, response, limit, request.sequence_number);
             return self.close(now, id, effects);
         }
-        link.state = State::Bound(mode);
+        link.bind = None;
         link.optional = request.interface_version >= INTERFACE_VERSION;
-        link.used(now.instant);
+        if let Some(peer) = self.peers.get(index as usize) {
+            let window = window(peer.window());
+            link.session.set_windows(window, window);
+        }
+        link.session.responded(request.command_id, status::ESME_ROK);
         let started = write::start(
             &mut link.out,
             response,
@@ -274,47 +274,34 @@ impl Core {
         self.link_may_have_room(id);
     }
 
-    /// The answer of an upstream to our bind.
-    pub(super) fn bind_answered(
-        &mut self,
-        now: Now,
-        id: LinkId,
-        mode: Mode,
-        frame: &Frame,
-        effects: &mut Vec<Effect>,
-    ) {
+    /// The answer of an upstream to our bind; the session knows what it was.
+    pub(super) fn bind_answered(&mut self, now: Now, id: LinkId, effects: &mut Vec<Effect>) {
         let Some(link) = self.links.get_mut(&id.0) else {
             return;
         };
         let Role::Client { index } = link.role else {
             return;
         };
-        if frame.command_status != status::ESME_ROK || link.state != State::Binding(mode) {
+        if !link.session.state().is_bound() {
             return self.close(now, id, effects);
         }
-        link.state = State::Bound(mode);
         link.optional = true;
-        link.used(now.instant);
         if let Some(peer) = link.peer.and_then(|peer| self.peers.get_mut(peer as usize))
             && let Some(failures) = peer.failures.get_mut(index as usize)
         {
             *failures = 0;
         }
-        self.link_may_have_room(id);
     }
 
     /// A refused bind is answered.
     pub(super) fn refuse_bind(&mut self, now: Now, id: LinkId, effects: &mut Vec<Effect>) {
-        let Some(link) = self.links.get(&id.0) else {
-            return;
-        };
-        let (State::Binding(mode), Some(request)) = (link.state, link.bind) else {
+        let Some(request) = self.links.get_mut(&id.0).and_then(|link| link.bind.take()) else {
             return;
         };
         self.counters.binds_refused += 1;
         self.answer(
             id,
-            mode.command() | command::RESPONSE,
+            request.command_id | command::RESPONSE,
             status::ESME_RINVPASWD,
             request.sequence_number,
         );
@@ -361,4 +348,9 @@ impl Core {
         }
         entry.0 = entry.0.saturating_add(1);
     }
+}
+
+/// A window as the session takes it.
+fn window(window: u32) -> u16 {
+    u16::try_from(window).unwrap_or(u16::MAX)
 }

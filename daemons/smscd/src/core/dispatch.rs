@@ -71,10 +71,9 @@ impl Core {
             if peer.paused_until > now.unix_ms {
                 continue;
             }
-            let window = peer.window();
             while let Some(id) = peer.free.front().copied() {
                 match self.links.get_mut(&id.0) {
-                    Some(link) if link.has_room(window, max_backlog) => return Some((index, id)),
+                    Some(link) if link.has_room(max_backlog) => return Some((index, id)),
                     Some(link) => link.free = false,
                     None => {}
                 }
@@ -121,6 +120,13 @@ impl Core {
                 effects,
             );
         };
+        let token = message.id.number();
+        let request = link
+            .session
+            .send_request(now.instant, outgoing.command_id, token);
+        let Ok(sequence_number) = request else {
+            return self.queue.put_back(now.unix_ms, slot);
+        };
         item.progress.attempts = item.progress.attempts.saturating_add(1);
         if item
             .progress
@@ -134,8 +140,6 @@ impl Core {
         item.link = Some(id);
         self.counters.sent += 1;
         self.counters.repeated += u64::from(item.progress.attempts > 1);
-        link.used(now.instant);
-        let sequence_number = link.request(now.instant, message.id.number());
         let resolved = match route.map(|route| route.settings.tariff_on_next_hop) {
             Some(TariffOnNextHop::Resolved) => self.tariffs.resolved(&message),
             _ => None,
@@ -202,7 +206,6 @@ impl Core {
         let Some(link) = self.links.get_mut(&id.0) else {
             return;
         };
-        link.used(now.instant);
         link.delivered = link.delivered.saturating_add(1);
         let upstream = matches!(link.role, Role::Client { .. });
         let peer = link.peer;

@@ -8,7 +8,6 @@ use tollwire_smpp::pdu::{self, CancelSm, QuerySm};
 use tollwire_smpp::{COctetString, Pdu};
 
 use super::Core;
-use super::link::State;
 use super::stored::{Answer, Pending};
 use crate::effect::Effect;
 use crate::entry::{Cause, Entry};
@@ -35,9 +34,7 @@ impl Core {
         let Some(link) = self.links.get_mut(&id.0) else {
             return;
         };
-        if link.state == State::Closing {
-            return;
-        }
+        link.session.responded(command::QUERY_SM, status::ESME_ROK);
         // SMPP 3.4 table 4-18.
         let out = &mut link.out;
         let started = write::start(out, response, status::ESME_ROK, frame.sequence_number);
@@ -129,7 +126,6 @@ impl Core {
             Err(status) => return self.answer(id, response, status, frame.sequence_number),
         };
         let last = slots.len().saturating_sub(1);
-        self.await_answer(id);
         for (index, slot) in slots.into_iter().enumerate() {
             // The answer comes when the last is stored, and so are all before it.
             let answer = (index == last).then_some(Answer {
@@ -329,7 +325,6 @@ impl Core {
             item.phase = Phase::Storing;
         }
         let message = Arc::new(message);
-        self.await_answer(answer.link);
         self.store(
             Entry::Replaced(message.clone()),
             Pending::Replaced { message, answer },

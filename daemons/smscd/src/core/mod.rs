@@ -44,8 +44,8 @@ use crate::queue::Queue;
 use crate::queue::hash::NumberHash;
 use crate::router::Router;
 use crate::settings::Settings;
-use crate::wire::write;
-use link::{Link, Role, State};
+use crate::wire::{command, write};
+use link::{Link, Role};
 use remembered::Remembered;
 use stored::Pending;
 
@@ -269,7 +269,6 @@ impl Core {
             self.pump(now, target, effects);
         }
         self.settle(effects);
-        let timers = &self.settings.timers;
         for id in self.dirty_links.drain(..) {
             let Some(link) = self.links.get_mut(&id.0) else {
                 continue;
@@ -279,9 +278,9 @@ impl Core {
                 let octets = std::mem::take(&mut link.out);
                 effects.push(Effect::Send { link: id, octets });
             }
-            if link.state == State::Closing {
+            if link.closing {
                 effects.push(Effect::Close { link: id });
-            } else if let Some(deadline) = link.next_deadline(timers)
+            } else if let Some(deadline) = link.next_deadline()
                 && link.timer.is_none_or(|timer| deadline < timer)
             {
                 link.timer = Some(deadline);
@@ -323,10 +322,19 @@ impl Core {
         }
     }
 
-    /// Writes an answer without a body.
+    /// Answers a request of the peer without a body.
     fn answer(&mut self, id: LinkId, command_id: u32, status: u32, sequence_number: u32) {
+        if let Some(link) = self.links.get_mut(&id.0) {
+            link.session
+                .responded(command_id & !command::RESPONSE, status);
+        }
+        self.write_header(id, command_id, status, sequence_number);
+    }
+
+    /// Writes a PDU without a body.
+    fn write_header(&mut self, id: LinkId, command_id: u32, status: u32, sequence_number: u32) {
         if let Some(link) = self.links.get_mut(&id.0)
-            && link.state != State::Closing
+            && !link.closing
         {
             write::header(&mut link.out, command_id, status, sequence_number);
             self.mark_link(id);
@@ -338,12 +346,10 @@ impl Core {
         let Some(link) = self.links.get_mut(&id.0) else {
             return;
         };
-        if link.state == State::Closing {
+        if link.closing {
             return;
         }
-        link.state = State::Closing;
-        link.refuse_at = None;
-        let lost = link.take_pending();
+        let lost = link.end();
         self.mark_link(id);
         for token in lost {
             self.link_lost(now, token, effects);
@@ -361,7 +367,7 @@ impl Core {
         let Some(peer) = self.peers.get_mut(index as usize) else {
             return;
         };
-        if !link.free && link.has_room(peer.window(), self.settings.limits.max_backlog_octets) {
+        if !link.free && link.has_room(self.settings.limits.max_backlog_octets) {
             link.free = true;
             peer.free.push_back(id);
         }

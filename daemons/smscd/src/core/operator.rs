@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use tollwire_runtime::clock::Now;
+use tollwire_smpp::session::State;
 
 use super::Core;
-use super::link::{Mode, Role, State};
+use super::link::{NO_MESSAGE, Role};
 use crate::effect::{
     BindView, DepthView, Effect, EsmeView, MessageView, Refusal, Reply, RouteView,
 };
@@ -53,9 +54,10 @@ impl Core {
     /// Says `unbind` and closes; its answer is not waited for.
     pub(super) fn disconnect(&mut self, now: Now, id: LinkId, effects: &mut Vec<Effect>) {
         if let Some(link) = self.links.get_mut(&id.0)
-            && matches!(link.state, State::Bound(_))
+            && let Ok(sequence_number) =
+                link.session
+                    .send_request(now.instant, command::UNBIND, NO_MESSAGE)
         {
-            let sequence_number = link.request(now.instant, super::link::NO_MESSAGE);
             write::header(&mut link.out, command::UNBIND, 0, sequence_number);
         }
         self.close(now, id, effects);
@@ -114,14 +116,14 @@ impl Core {
                     Role::Client { .. } => "upstream",
                 },
                 remote: Self::remote(link).map_or_else(String::new, |remote| remote.to_string()),
-                state: match link.state {
-                    State::Open | State::Binding(_) => "open",
-                    State::Bound(Mode::Transmitter) => "bound-tx",
-                    State::Bound(Mode::Receiver) => "bound-rx",
-                    State::Bound(Mode::Transceiver) => "bound-trx",
-                    State::Closing => "unbound",
+                state: match link.session.state() {
+                    State::Open | State::Outbound => "open",
+                    State::BoundTx => "bound-tx",
+                    State::BoundRx => "bound-rx",
+                    State::BoundTrx => "bound-trx",
+                    State::Unbound | State::Closed => "unbound",
                 },
-                in_flight: link.in_flight(),
+                in_flight: link.session.unanswered(),
                 backlog_octets: link.backlog,
                 received: link.received,
                 delivered: link.delivered,

@@ -6,7 +6,6 @@ use tollwire_runtime::clock::Now;
 use tollwire_smpp::pdu::Address;
 
 use super::Core;
-use super::link::State;
 use crate::credit::Settling;
 use crate::effect::{Effect, RecordFacts};
 use crate::entry::{Done, Entry};
@@ -114,7 +113,6 @@ impl Core {
                     self.counters.accepted += 1;
                     let id = self.queue.item(slot).map(|item| item.message.id);
                     self.answer_with_id(answer, id);
-                    self.answered(answer.link);
                 }
                 self.admit(now, slot);
             }
@@ -125,7 +123,6 @@ impl Core {
             } => {
                 self.counters.accepted += slots.len() as u64;
                 self.answer_multi(&slots, answer, &unsuccessful);
-                self.answered(answer.link);
                 for slot in slots {
                     self.admit(now, slot);
                 }
@@ -137,7 +134,6 @@ impl Core {
             } => self.progress_stored(now, id, release, resume),
             Pending::Replaced { message, answer } => {
                 self.replaced(now, message, answer);
-                self.answered(answer.link);
             }
             Pending::Done {
                 message,
@@ -167,7 +163,6 @@ impl Core {
             } else {
                 self.answer_with_id(answer, None);
             }
-            self.answered(answer.link);
         }
         if let Some(receipt) = done.receipt.take()
             && let Some(slot) = self.queue.find(receipt.id)
@@ -249,19 +244,14 @@ impl Core {
         }
     }
 
-    /// A request of the peer no longer counts in its window.
-    pub(super) fn answered(&mut self, id: LinkId) {
-        if let Some(link) = self.links.get_mut(&id.0) {
-            link.unanswered = link.unanswered.saturating_sub(1);
-        }
-    }
-
     /// An answer that names a message: `submit_sm_resp`, `data_sm_resp`; with a NULL id `deliver_sm_resp`.
     pub(super) fn answer_with_id(&mut self, answer: Answer, id: Option<MessageId>) {
         let Some(link) = self.links.get_mut(&answer.link.0) else {
             return;
         };
-        if link.state == State::Closing {
+        link.session
+            .responded(answer.command_id & !command::RESPONSE, status::ESME_ROK);
+        if link.closing {
             return;
         }
         let started = write::start(
@@ -289,7 +279,9 @@ impl Core {
         let Some(link) = self.links.get_mut(&answer.link.0) else {
             return;
         };
-        if link.state == State::Closing {
+        link.session
+            .responded(answer.command_id & !command::RESPONSE, status::ESME_ROK);
+        if link.closing {
             return;
         }
         let started = write::start(
@@ -370,7 +362,6 @@ impl Core {
             status,
             answer.sequence_number,
         );
-        self.answered(answer.link);
     }
 
     /// A message that was never acknowledged is as if it had never come.

@@ -120,9 +120,7 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) -> Result<(), Status> {
         let link = self.links.get_mut(&id.0).ok_or(status::ESME_RINVBNDSTS)?;
-        link.used(now.instant);
         let peer_index = link.peer.ok_or(status::ESME_RINVBNDSTS)?;
-        let unanswered = link.unanswered;
         self.store_status()?;
         if self.space_low {
             return Err(status::ESME_RMSGQFUL);
@@ -132,9 +130,7 @@ impl Core {
             .peers
             .get_mut(peer_index as usize)
             .ok_or(status::ESME_RINVBNDSTS)?;
-        // SMPP 3.4 section 2.9 leaves the window to the implementation; more than it is throttled, not queued.
-        if unanswered >= peer.window()
-            || self.pending.len() >= limits.max_unstored as usize
+        if self.pending.len() >= limits.max_unstored as usize
             || !peer.inbound.take(peer.inbound_rate(), now.unix_ms)
         {
             return Err(status::ESME_RTHROTTLED);
@@ -163,7 +159,7 @@ impl Core {
         message.id = self.take_id();
         let message = Arc::new(message);
         let slot = self.insert(message.clone(), origin.peer);
-        self.await_answer(origin.link);
+        self.count_received(origin.link);
         self.store(
             Entry::Accepted(message),
             Pending::Accepted {
@@ -233,7 +229,7 @@ impl Core {
                 message
             })
             .collect();
-        self.await_answer(origin.link);
+        self.count_received(origin.link);
         self.store(
             Entry::AcceptedTogether(messages),
             Pending::AcceptedTogether {
@@ -421,9 +417,8 @@ impl Core {
         slot
     }
 
-    pub(super) fn await_answer(&mut self, id: LinkId) {
+    pub(super) fn count_received(&mut self, id: LinkId) {
         if let Some(link) = self.links.get_mut(&id.0) {
-            link.unanswered = link.unanswered.saturating_add(1);
             link.received = link.received.saturating_add(1);
         }
     }
@@ -468,7 +463,7 @@ impl Core {
             command_id: frame.command_id | command::RESPONSE,
             sequence_number: frame.sequence_number,
         };
-        self.await_answer(id);
+        self.count_received(id);
         self.next_hop_reported(
             now,
             message,

@@ -43,7 +43,7 @@ impl Core {
             while let Some(due) = self
                 .links
                 .get_mut(&id.0)
-                .and_then(|link| link.tick(now.instant, &self.settings.timers))
+                .and_then(|link| link.tick(now.instant))
             {
                 match due {
                     Due::Unanswered(token) => {
