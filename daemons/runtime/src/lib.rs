@@ -12,7 +12,3 @@ pub mod notify;
 pub mod pace;
 pub mod records;
 pub mod signals;
-
-/// Calls allocate and free small pieces all the time; figures are in the benches.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
