@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tollwire_runtime::clock::Now;
+use tollwire_smpp::data_coding;
 use tollwire_smpp::pdu::{self, CancelSm, QuerySm};
 use tollwire_smpp::{COctetString, Pdu};
 
@@ -270,7 +271,10 @@ impl Core {
             message.expires_unix_ms = at.min(from.saturating_add(max_validity));
         }
         message.registered_delivery = replace.registered_delivery;
-        message.payload = Bytes::copy_from_slice(payload.unwrap_or(replace.short_message));
+        let payload_octets = payload.unwrap_or(replace.short_message);
+        message.payload = Bytes::copy_from_slice(payload_octets);
+        message.segments =
+            data_coding::segments(message.data_coding, message.esm_class, payload_octets);
         message.payload_as_tlv = payload.is_some();
         let answer = Answer {
             link: id,

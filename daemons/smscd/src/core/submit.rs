@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tollwire_runtime::clock::Now;
+use tollwire_smpp::data_coding;
 use tollwire_smpp::pdu::{self, DestAddress};
 
 use super::Core;
@@ -309,7 +310,7 @@ impl Core {
             registered_delivery: submission.registered_delivery,
             data_coding: submission.data_coding,
             sm_default_msg_id: 0,
-            segments: segments(submission, payload.len()),
+            segments: data_coding::segments(submission.data_coding, submission.esm_class, payload),
             payload: Bytes::copy_from_slice(payload),
             payload_as_tlv: from_tlv.is_some(),
             data_sm: origin.command_id == command::DATA_SM,
@@ -495,17 +496,4 @@ pub(super) fn address(view: pdu::Address<'_>) -> Address {
         npi: view.npi,
         digits: view.digits.to_text().into(),
     }
-}
-
-/// Short messages of 140 octets that the payload takes (3GPP TS 23.040 9.2.3.24.1: a concatenated one loses 6 octets
-/// or 7 septets to its header).
-fn segments(submission: &Submission<'_>, octets: usize) -> u8 {
-    let (whole, part) = match submission.data_coding & 0x0C {
-        0x00 if submission.esm_class & 0x40 == 0 => (160, 153),
-        _ => (140, 134),
-    };
-    if octets <= whole {
-        return 1;
-    }
-    u8::try_from(octets.div_ceil(part)).unwrap_or(u8::MAX)
 }
