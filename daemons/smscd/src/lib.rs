@@ -12,13 +12,19 @@
     )
 )]
 
+mod admin;
+pub mod config;
 pub mod core;
 pub mod credit;
+mod driver;
 pub mod effect;
 pub mod entry;
 pub mod esme;
 pub mod event;
+pub mod links;
 pub mod message;
+pub mod net;
+pub mod password;
 pub mod queue;
 pub mod receipt;
 pub mod retry;
@@ -27,7 +33,4 @@ pub mod settings;
 pub mod spool;
 pub mod wire;
 
-/// Runs the daemon.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::from(78)
-}
+pub use driver::main;

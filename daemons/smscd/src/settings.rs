@@ -61,7 +61,8 @@ pub enum OnBadTariff {
 }
 
 /// How the tariff TLV of an ESME is written.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum TariffFormat {
     /// Our own, docs/tariff-tlv.md.
     #[default]
@@ -254,7 +255,8 @@ pub enum ErrorClass {
 }
 
 /// The pauses of one class.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Schedule {
     /// Milliseconds before the second try, the third, and so on; the last goes on for ever.
     pub pauses_ms: Vec<u32>,
@@ -263,7 +265,8 @@ pub struct Schedule {
 }
 
 /// When a delivery that failed is tried again.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct RetrySettings {
     /// [`ErrorClass::Absent`]
     pub absent: Schedule,
@@ -294,7 +297,8 @@ impl Default for RetrySettings {
 }
 
 /// What may be there at once. Each refuses or waits; none drops.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Connections from ESMEs.
     pub max_links: u32,
@@ -348,7 +352,8 @@ impl Default for Limits {
 }
 
 /// Times, milliseconds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Timers {
     /// From the connection to the bind request (SMPP 3.4 section 2.9, session_init_timer).
     pub session_init_ms: u32,

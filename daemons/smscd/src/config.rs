@@ -1,0 +1,333 @@
+//! Configuration of `smscd`; `conf/smscd.toml` explains each key.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio_rustls::TlsAcceptor;
+use tollwire_runtime::config::{Configuration, Invalid};
+use tollwire_runtime::diameter::{Address, NodeConfig, PeerConfig};
+use tollwire_runtime::records;
+
+use crate::links::ro::Parties;
+use crate::net::{Bounds, Destination, tls};
+use crate::settings::{Limits, RetrySettings, Settings, Timers};
+use crate::spool;
+
+mod esme;
+mod route;
+mod upstream;
+
+pub use esme::Esme;
+pub use route::Route;
+pub use upstream::Upstream;
+
+/// The Diameter peer's name.
+pub const CHARGING: &str = "charging";
+
+/// The whole file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where to listen, and as whom.
+    pub smpp: Smpp,
+    /// Who may bind.
+    pub esme: Vec<Esme>,
+    /// Where messages go.
+    pub route: Vec<Route>,
+    /// SMSCs that we bind to.
+    pub upstream: Vec<Upstream>,
+    /// When a delivery is tried again.
+    pub retry: RetrySettings,
+    /// Bounds.
+    pub limits: Limits,
+    /// Times.
+    pub timers: Timers,
+    /// Tariff classes.
+    pub tariffs: Tariffs,
+    /// Messages on disk.
+    pub spool: SpoolConfig,
+    /// Charge records.
+    pub records: Records,
+    /// The link to charging.
+    pub diameter: Diameter,
+    /// The operator's interface.
+    pub admin: Admin,
+}
+
+/// `[smpp]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Smpp {
+    /// Where to listen.
+    pub listen: Vec<SocketAddr>,
+    /// Where to listen with TLS.
+    pub listen_tls: Vec<SocketAddr>,
+    /// Certificate chain, PEM.
+    pub certificate: Option<PathBuf>,
+    /// Its key, PEM.
+    pub key: Option<PathBuf>,
+    /// `system_id` in bind answers.
+    pub system_id: Box<str>,
+}
+
+impl Default for Smpp {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 2775))],
+            listen_tls: Vec::new(),
+            certificate: None,
+            key: None,
+            system_id: "tollwire".into(),
+        }
+    }
+}
+
+/// `[tariffs]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tariffs {
+    /// The table of classes; without it every class is unknown.
+    pub classes: Option<PathBuf>,
+}
+
+/// `[spool]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SpoolConfig {
+    /// Its folder.
+    pub directory: PathBuf,
+    /// Octets of a segment.
+    pub segment_octets: u32,
+}
+
+impl Default for SpoolConfig {
+    fn default() -> Self {
+        Self {
+            directory: "/var/lib/tollwire/smscd/spool".into(),
+            segment_octets: 64 << 20,
+        }
+    }
+}
+
+/// `[records]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Records {
+    /// Their folder.
+    pub directory: PathBuf,
+    /// Octets after which a file is closed.
+    pub max_bytes: u64,
+    /// Seconds after which a file is closed.
+    pub max_age_seconds: u32,
+    /// Whether each file has a CSV twin.
+    pub csv: bool,
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        Self {
+            directory: "/var/lib/tollwire/smscd/records".into(),
+            max_bytes: 64 << 20,
+            max_age_seconds: 3600,
+            csv: false,
+        }
+    }
+}
+
+/// `[diameter]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Diameter {
+    /// Origin-Host.
+    pub origin_host: String,
+    /// Origin-Realm.
+    pub origin_realm: String,
+    /// Where the charging system listens; absent: no route may charge online.
+    pub charging: Option<Address>,
+    /// Its realm.
+    pub charging_realm: String,
+    /// Whether it may be on another host.
+    pub allow_remote: bool,
+    /// Milliseconds for an answer.
+    pub request_timeout_ms: u64,
+    /// Seconds of silence before a watchdog.
+    pub watchdog_seconds: u64,
+}
+
+impl Default for Diameter {
+    fn default() -> Self {
+        Self {
+            origin_host: "smscd.localdomain".into(),
+            origin_realm: "localdomain".into(),
+            charging: Some(Address::Unix("/run/tollwire/chargingd.sock".into())),
+            charging_realm: "localdomain".into(),
+            allow_remote: false,
+            request_timeout_ms: 5000,
+            watchdog_seconds: 30,
+        }
+    }
+}
+
+/// `[admin]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admin {
+    /// The Unix socket.
+    pub socket: PathBuf,
+    /// Where Prometheus may scrape besides.
+    pub metrics: Option<SocketAddr>,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self {
+            socket: "/run/tollwire/smscd.admin".into(),
+            metrics: None,
+        }
+    }
+}
+
+impl Configuration for Config {
+    fn validate(&self) -> Result<(), Invalid> {
+        let refuse = |key: &str, what: String| Err(Invalid::new(key, what));
+        if self.smpp.system_id.len() > 15 || !self.smpp.system_id.is_ascii() {
+            return refuse(
+                "smpp.system_id",
+                "at most 15 ASCII characters (SMPP 3.4 section 5.2.1)".into(),
+            );
+        }
+        if !self.smpp.listen_tls.is_empty()
+            && (self.smpp.certificate.is_none() || self.smpp.key.is_none())
+        {
+            return refuse("smpp.listen_tls", "needs `certificate` and `key`".into());
+        }
+        if self.spool.segment_octets < 65_536 || self.spool.segment_octets > 1 << 30 {
+            return refuse("spool.segment_octets", "65536 to 1073741824".into());
+        }
+        if self.limits.max_pdu < 1024 || self.limits.max_destinations == 0 {
+            return refuse(
+                "limits",
+                "`max_pdu` is at least 1024, `max_destinations` at least 1".into(),
+            );
+        }
+        unique("esme", self.esme.iter().map(|esme| &*esme.system_id))?;
+        unique(
+            "upstream",
+            self.upstream.iter().map(|upstream| &*upstream.name),
+        )?;
+        unique("route", self.route.iter().map(|route| &*route.name))?;
+        for esme in &self.esme {
+            esme.validate()?;
+        }
+        for upstream in &self.upstream {
+            upstream.validate()?;
+        }
+        for route in &self.route {
+            route.validate(self)?;
+        }
+        Ok(())
+    }
+}
+
+fn unique<'a>(table: &str, names: impl Iterator<Item = &'a str>) -> Result<(), Invalid> {
+    let mut seen = std::collections::HashSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(Invalid::new(table, format!("two are called {name:?}")));
+        }
+    }
+    Ok(())
+}
+
+impl Config {
+    /// For the core. An error names the file that cannot be used.
+    pub fn settings(&self) -> Result<Settings, String> {
+        Ok(Settings {
+            system_id: (&*self.smpp.system_id).into(),
+            esmes: self.esme.iter().map(Esme::settings).collect(),
+            routes: self.route.iter().map(Route::settings).collect(),
+            upstreams: self.upstream.iter().map(Upstream::settings).collect(),
+            retry: self.retry.clone(),
+            limits: self.limits.clone(),
+            timers: self.timers.clone(),
+        })
+    }
+
+    /// Where upstreams are.
+    pub fn destinations(&self) -> Result<HashMap<Arc<str>, Destination>, String> {
+        self.upstream
+            .iter()
+            .map(|upstream| Ok((upstream.name.as_ref().into(), upstream.destination()?)))
+            .collect()
+    }
+
+    /// Our certificate.
+    pub fn acceptor(&self) -> Result<Option<TlsAcceptor>, String> {
+        match (&self.smpp.certificate, &self.smpp.key) {
+            (Some(certificate), Some(key)) => tls::acceptor(certificate, key).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// For the connections.
+    pub fn bounds(&self) -> Bounds {
+        Bounds {
+            max_pdu: self.limits.max_pdu,
+            max_backlog: usize::try_from(self.limits.max_backlog_octets).unwrap_or(usize::MAX),
+            stalled: Duration::from_millis(u64::from(self.timers.response_ms) * 6),
+        }
+    }
+
+    /// For the spool.
+    pub fn spool(&self) -> spool::Settings {
+        spool::Settings {
+            folder: self.spool.directory.clone(),
+            segment_octets: self.spool.segment_octets,
+        }
+    }
+
+    /// For the record files.
+    pub fn record_settings(&self) -> records::Settings {
+        records::Settings {
+            directory: self.records.directory.clone(),
+            name: "smscd".into(),
+            max_bytes: self.records.max_bytes,
+            max_age_ms: i64::from(self.records.max_age_seconds) * 1000,
+            csv: self.records.csv,
+        }
+    }
+
+    /// For the Diameter node, if a route charges online.
+    pub fn node(&self) -> Option<NodeConfig> {
+        let charging = self.diameter.charging.clone()?;
+        self.route.iter().any(Route::is_online).then(|| NodeConfig {
+            origin_host: self.diameter.origin_host.clone(),
+            origin_realm: self.diameter.origin_realm.clone(),
+            product_name: "Tollwire smscd".into(),
+            auth_application_ids: vec![tollwire_diameter::dictionary::APPLICATION_CREDIT_CONTROL],
+            connect: vec![PeerConfig {
+                name: CHARGING.into(),
+                address: charging,
+                alternatives: Vec::new(),
+                origin_host: None,
+            }],
+            allow_remote: self.diameter.allow_remote,
+            watchdog: Duration::from_secs(self.diameter.watchdog_seconds),
+            request_timeout: Duration::from_millis(self.diameter.request_timeout_ms),
+            ..NodeConfig::default()
+        })
+    }
+
+    /// Who asks for credit, and whom.
+    pub fn parties(&self) -> Parties {
+        Parties {
+            origin_host: self.diameter.origin_host.clone(),
+            origin_realm: self.diameter.origin_realm.clone(),
+            charging_realm: self.diameter.charging_realm.clone(),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Credit control over Diameter.
+
+pub mod ro;
