@@ -119,6 +119,11 @@ impl Settlements {
         self.later.first().map(|(at, _, _)| *at)
     }
 
+    /// Whether one can be asked about now.
+    pub fn is_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// Not yet answered.
     pub fn len(&self) -> usize {
         self.open.len()

@@ -12,6 +12,8 @@ use crate::message::{MessageId, MessageState};
 use crate::queue::{Phase, Slot};
 use crate::retry;
 
+/// Pause in which nothing is asked after credit control was away.
+const AWAY_PAUSE_MS: i64 = 1000;
 /// Pause while too many questions are under way.
 const BUSY_PAUSE_MS: i64 = 1000;
 
@@ -19,6 +21,12 @@ impl Core {
     /// Whether another question to credit control may be under way.
     pub(super) fn may_ask(&self) -> bool {
         self.credit_in_flight < self.settings.limits.max_credit_requests.max(1)
+    }
+
+    /// Whether credit control was away just now.
+    pub(super) fn credit_is_away(&self, now: Now) -> bool {
+        // Farther ahead it is only if the clock was set back.
+        (1..=AWAY_PAUSE_MS).contains(&self.credit_paused_until.saturating_sub(now.unix_ms))
     }
 
     fn account(&self, submitter: &str) -> Option<&str> {
@@ -57,6 +65,9 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) {
         self.credit_in_flight = self.credit_in_flight.saturating_sub(1);
+        if answer.result == CreditResult::Unavailable {
+            self.credit_paused_until = now.unix_ms.saturating_add(AWAY_PAUSE_MS);
+        }
         for target in std::mem::take(&mut self.credit_blocked) {
             self.mark_target(target);
         }
@@ -116,14 +127,20 @@ impl Core {
                     effects,
                 );
             }
-            CreditResult::Unavailable => {
-                item.credit_failures = item.credit_failures.saturating_add(1);
-                let pause = retry::pause(&self.settings.retry.charging, item.credit_failures);
-                item.progress.next_attempt_unix_ms = now.unix_ms.saturating_add(pause);
-                self.queue.put_back(now.unix_ms, slot);
-                self.mark_slot_target(slot);
-            }
+            CreditResult::Unavailable => self.wait_for_credit(now, slot),
         }
+    }
+
+    /// A message that was taken from the queue waits until credit control may be there.
+    pub(super) fn wait_for_credit(&mut self, now: Now, slot: Slot) {
+        let Some(item) = self.queue.item_mut(slot) else {
+            return;
+        };
+        item.credit_failures = item.credit_failures.saturating_add(1);
+        let pause = retry::pause(&self.settings.retry.charging, item.credit_failures);
+        item.progress.next_attempt_unix_ms = now.unix_ms.saturating_add(pause);
+        self.queue.put_back(now.unix_ms, slot);
+        self.mark_slot_target(slot);
     }
 
     /// The price of a message that an upstream has is held for longer.
@@ -208,8 +225,8 @@ impl Core {
     }
 
     /// Asks for what is to be settled, as far as there is room.
-    pub(super) fn settle(&mut self, effects: &mut Vec<Effect>) {
-        while self.may_ask() {
+    pub(super) fn settle(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        while self.may_ask() && !self.credit_is_away(now) {
             let Some((reservation, settling)) = self.settlements.take_ready() else {
                 return;
             };

@@ -49,12 +49,16 @@ impl Core {
                 continue;
             }
             if item.reserved_at.is_none() && self.is_charged_online(slot) {
-                if !self.may_ask() {
+                if self.credit_is_away(now) {
+                    // Others of the target, which need no credit, go on.
+                    self.wait_for_credit(now, slot);
+                } else if self.may_ask() {
+                    self.reserve(slot, effects);
+                } else {
                     self.queue.put_back(now.unix_ms, slot);
                     self.credit_blocked.push(target);
                     return;
                 }
-                self.reserve(slot, effects);
                 continue;
             }
             self.send(now, slot, peer, link, effects);
@@ -68,7 +72,8 @@ impl Core {
         for step in 0..peers.len() {
             let index = *peers.get(self.turn.wrapping_add(step) % peers.len())?;
             let peer = self.peers.get_mut(index as usize)?;
-            if peer.paused_until > now.unix_ms {
+            // Farther ahead it is only if the clock was set back.
+            if (1..=THROTTLED_PAUSE_MS).contains(&peer.paused_until.saturating_sub(now.unix_ms)) {
                 continue;
             }
             while let Some(id) = peer.free.front().copied() {

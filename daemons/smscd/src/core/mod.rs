@@ -127,6 +127,8 @@ pub struct Core {
     first_record: u64,
     settlements: Settlements,
     credit_in_flight: u32,
+    /// Credit control could not be asked: nothing is asked before this (unix ms).
+    credit_paused_until: i64,
     /// Targets that waited for room among the credit-control requests.
     credit_blocked: Vec<u32>,
     /// Peers to which nothing is sent for a moment, by its end.
@@ -170,6 +172,7 @@ impl Core {
             first_record: 1,
             settlements: Settlements::default(),
             credit_in_flight: 0,
+            credit_paused_until: 0,
             credit_blocked: Vec::new(),
             paused: BTreeSet::new(),
             remembered: Remembered::default(),
@@ -236,6 +239,8 @@ impl Core {
             self.queue.next_due(),
             self.settlements.next_due(),
             self.paused.first().map(|(at, _)| *at),
+            (self.settlements.is_ready() && self.credit_is_away(now))
+                .then_some(self.credit_paused_until),
         ]
         .into_iter()
         .flatten()
@@ -268,7 +273,7 @@ impl Core {
             }
             self.pump(now, target, effects);
         }
-        self.settle(effects);
+        self.settle(now, effects);
         for id in self.dirty_links.drain(..) {
             let Some(link) = self.links.get_mut(&id.0) else {
                 continue;
