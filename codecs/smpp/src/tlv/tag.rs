@@ -27,6 +27,7 @@ macro_rules! tags {
     };
 }
 
+// A few are wider than the text: what implementations send in the field is of both lengths.
 tags! {
     DEST_ADDR_SUBUNIT = 0x0005, "dest_addr_subunit", 1..=1;
     DEST_NETWORK_TYPE = 0x0006, "dest_network_type", 1..=1;
@@ -71,7 +72,7 @@ tags! {
     BROADCAST_CONTENT_TYPE = 0x0601, "broadcast_content_type", 3..=3;
     BROADCAST_CONTENT_TYPE_INFO = 0x0602, "broadcast_content_type_info", 1..=255;
     BROADCAST_MESSAGE_CLASS = 0x0603, "broadcast_message_class", 1..=1;
-    BROADCAST_REP_NUM = 0x0604, "broadcast_rep_num", 2..=2;
+    BROADCAST_REP_NUM = 0x0604, "broadcast_rep_num", 1..=2;
     BROADCAST_FREQUENCY_INTERVAL = 0x0605, "broadcast_frequency_interval", 3..=3;
     BROADCAST_AREA_IDENTIFIER = 0x0606, "broadcast_area_identifier", 1..=65535;
     BROADCAST_ERROR_STATUS = 0x0607, "broadcast_error_status", 4..=4;

@@ -65,7 +65,6 @@ fn value_of(tag: u16) -> &'static [u8] {
         tlv::MS_AVAILABILITY_STATUS => b"\x00",
         tlv::BROADCAST_CONTENT_TYPE => b"\x00\x00\x20",
         tlv::BROADCAST_CONTENT_TYPE_INFO => b"info",
-        tlv::BROADCAST_REP_NUM => b"\x00\x05",
         tlv::BROADCAST_FREQUENCY_INTERVAL => b"\x08\x00\x01",
         tlv::BROADCAST_AREA_IDENTIFIER => b"\x00Here",
         tlv::BROADCAST_ERROR_STATUS => b"\x00\x00\x01\x0d",
@@ -127,7 +126,6 @@ pub const OF_SUBMISSION: &[u16] = &[
 const OF_DATA: &[u16] = &[
     tlv::SOURCE_NETWORK_TYPE,
     tlv::SOURCE_BEARER_TYPE,
-    tlv::SOURCE_TELEMATICS_ID,
     tlv::DEST_NETWORK_TYPE,
     tlv::DEST_BEARER_TYPE,
     tlv::DEST_TELEMATICS_ID,
