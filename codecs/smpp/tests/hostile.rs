@@ -225,6 +225,18 @@ fn odd_receipts_are_read() {
     });
     let octets = encoded(deliver_sm);
     assert_eq!(decode(&frame(&octets)).unwrap(), deliver_sm);
+
+    let data_sm = |esm_class| {
+        Pdu::DataSm(DataSm {
+            esm_class,
+            tlvs: tlvs.as_tlvs(),
+            ..DataSm::default()
+        })
+    };
+    let octets = encoded(data_sm(0x04));
+    assert_eq!(decode(&frame(&octets)).unwrap(), data_sm(0x04));
+    let submitted = refused(encoded(data_sm(0x00)));
+    assert_eq!(submitted, ("network_error_code", 31, "ESME_RINVPARLEN"));
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Octets beside values, both ways: PDUs laid out by hand from SMPP 3.4 section 4.
 
 use bytes::Bytes;
-use tollwire_smpp::pdu::{Address, Bind, SubmitSm};
-use tollwire_smpp::{COctetString, Frame, Framer, Pdu, TlvBuffer, decode, encode, status, tlv};
+use tollwire_smpp::pdu::*;
+use tollwire_smpp::{
+    COctetString, Frame, Framer, MessageState, Pdu, TlvBuffer, decode, encode, status, tlv,
+};
 
 fn frame(octets: &[u8]) -> Frame {
     let mut framer = Framer::new(70_000);
@@ -92,6 +94,90 @@ fn submit_sm_with_latin_1_in_its_source_and_a_vendor_parameter() {
             ..SubmitSm::default()
         }),
     );
+}
+
+fn pdu(command_id: u32, command_status: u32, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(16 + body.len()).unwrap();
+    let words = [length, command_id, command_status, 2];
+    let header = words.into_iter().flat_map(u32::to_be_bytes);
+    header.chain(body.iter().copied()).collect()
+}
+
+/// SMPP 3.4 tables 4-11 to 4-14.
+#[test]
+fn submit_multi_and_its_response() {
+    let number = |digits: &'static str| Address {
+        ton: 1,
+        npi: 1,
+        digits: digits.into(),
+    };
+    let mut dest_addresses = DestAddressesBuffer::new();
+    let destinations = [
+        DestAddress::Sme(number("491")),
+        DestAddress::DistributionList("all".into()),
+    ];
+    for destination in destinations {
+        dest_addresses.push(destination).unwrap();
+    }
+    both_ways(
+        &pdu(
+            0x21,
+            0,
+            b"\0\0\0\0\x02\x01\x01\x01491\0\x02all\0\0\0\0\0\0\x01\0\0\0\x02hi",
+        ),
+        0,
+        2,
+        Pdu::SubmitMulti(SubmitMulti {
+            dest_addresses: dest_addresses.as_dest_addresses(),
+            registered_delivery: 1,
+            short_message: b"hi",
+            ..SubmitMulti::default()
+        }),
+    );
+    let mut unsuccess_smes = UnsuccessSmesBuffer::new();
+    let unsuccess_sme = UnsuccessSme {
+        destination: number("491"),
+        error_status_code: status::ESME_RINVDSTADR,
+    };
+    unsuccess_smes.push(unsuccess_sme).unwrap();
+    let octets = pdu(0x8000_0021, 0, b"77\0\x01\x01\x01491\0\0\0\0\x0b");
+    let resp = SubmitMultiResp {
+        message_id: "77".into(),
+        unsuccess_smes: unsuccess_smes.as_unsuccess_smes(),
+        ..SubmitMultiResp::default()
+    };
+    both_ways(&octets, 0, 2, Pdu::SubmitMultiResp(resp));
+    assert!(resp.unsuccess_smes.iter().eq([unsuccess_sme]));
+}
+
+/// SMPP 3.4 table 4-18: message_id, final_date, message_state, error_code.
+#[test]
+fn query_sm_resp() {
+    both_ways(
+        &pdu(0x8000_0003, 0, b"77\x00260301120000000+\0\x05\x09"),
+        0,
+        2,
+        Pdu::QuerySmResp(QuerySmResp {
+            message_id: "77".into(),
+            final_date: "260301120000000+".into(),
+            message_state: MessageState::Undeliverable.number(),
+            error_code: 9,
+            ..QuerySmResp::default()
+        }),
+    );
+}
+
+#[test]
+fn responses_without_a_body() {
+    let refused = Pdu::BindTransceiverResp(BindResp::default());
+    let octets = pdu(0x8000_0009, status::ESME_RINVPASWD, b"");
+    both_ways(&octets, status::ESME_RINVPASWD, 2, refused);
+    let throttled = Pdu::SubmitSmResp(MessageIdResp::default());
+    let octets = pdu(0x8000_0004, status::ESME_RTHROTTLED, b"");
+    both_ways(&octets, status::ESME_RTHROTTLED, 2, throttled);
+    // Some write an empty message_id all the same.
+    let octets = pdu(0x8000_0004, status::ESME_RTHROTTLED, b"\0");
+    assert_eq!(decode(&frame(&octets)).unwrap(), throttled);
 }
 
 #[test]

@@ -25,15 +25,23 @@ pub struct DataSm<'a> {
 
 impl<'a> Part<'a> for DataSm<'a> {
     fn read(body: &mut Body<'a>) -> Result<Self, Fault> {
-        Ok(Self {
+        let mut data_sm = Self {
             service_type: body.text(SERVICE_TYPE)?,
             source: body.address(LONG_SOURCE)?,
             destination: body.address(LONG_DESTINATION)?,
             esm_class: body.u8("esm_class")?,
             registered_delivery: body.u8("registered_delivery")?,
             data_coding: body.u8("data_coding")?,
-            tlvs: body.tlvs(Strictness::Lengths)?,
-        })
+            tlvs: Tlvs::EMPTY,
+        };
+        // A receipt or another report is no submission: it is read as deliver_sm is.
+        let strictness = if data_sm.esm_class & 0x3C == 0 {
+            Strictness::Lengths
+        } else {
+            Strictness::Stream
+        };
+        data_sm.tlvs = body.tlvs(strictness)?;
+        Ok(data_sm)
     }
 
     fn write(&self, writer: &mut BodyWriter<'_>) -> Result<(), Unencodable> {
