@@ -37,10 +37,10 @@ pub(crate) fn pinholes(core: &Core, now: Instant) -> Vec<Pinhole> {
             session.flows.iter().map(move |flow| {
                 let open = flow.open && !session.spent;
                 Pinhole {
-                    session_id: session.id.clone(),
+                    session_id: session.id.to_string(),
                     flow: flow.place.to_string(),
-                    source: flow.key.source.to_string(),
-                    destination: flow.key.destination.to_string(),
+                    source: flow.key.source().to_string(),
+                    destination: flow.key.destination().to_string(),
                     open,
                     seconds_left: if open { left } else { 0.0 },
                     packets: flow.usage.packets,

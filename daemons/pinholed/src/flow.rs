@@ -1,15 +1,34 @@
 //! A media flow: one direction between two transport addresses.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// What a gate matches: source and destination address and port of UDP datagrams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FlowKey {
-    /// Where the datagrams come from.
-    pub source: SocketAddr,
-    /// Where they go.
-    pub destination: SocketAddr,
+    source: End,
+    destination: End,
+}
+
+/// Address and port in eighteen octets; sessions have many of them. IPv4 addresses are mapped (RFC 4291 2.5.5.2), and
+/// no mapped address is taken for an IPv6 one: it never stands in a datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct End([u8; 16], u16);
+
+impl From<SocketAddr> for End {
+    fn from(address: SocketAddr) -> Self {
+        let octets = match address.ip() {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+            IpAddr::V6(ip) => ip.octets(),
+        };
+        Self(octets, address.port())
+    }
+}
+
+impl From<End> for SocketAddr {
+    fn from(end: End) -> Self {
+        Self::new(Ipv6Addr::from(end.0).to_canonical(), end.1)
+    }
 }
 
 /// The address family of a flow.
@@ -25,14 +44,24 @@ impl FlowKey {
     /// The key, if both ends are of one family.
     pub fn new(source: SocketAddr, destination: SocketAddr) -> Option<Self> {
         (source.is_ipv4() == destination.is_ipv4()).then_some(Self {
-            source,
-            destination,
+            source: source.into(),
+            destination: destination.into(),
         })
+    }
+
+    /// Where the datagrams come from.
+    pub fn source(&self) -> SocketAddr {
+        self.source.into()
+    }
+
+    /// Where they go.
+    pub fn destination(&self) -> SocketAddr {
+        self.destination.into()
     }
 
     /// The family of both ends.
     pub fn family(&self) -> Family {
-        if self.source.is_ipv4() {
+        if self.source().is_ipv4() {
             Family::Ip4
         } else {
             Family::Ip6
@@ -42,7 +71,7 @@ impl FlowKey {
     /// The set element's key: saddr . sport . daddr . dport, each padded to four octets.
     pub fn to_octets(self) -> Vec<u8> {
         let mut octets = Vec::with_capacity(40);
-        for end in [self.source, self.destination] {
+        for end in [self.source(), self.destination()] {
             match end.ip() {
                 IpAddr::V4(address) => octets.extend_from_slice(&address.octets()),
                 IpAddr::V6(address) => octets.extend_from_slice(&address.octets()),
@@ -73,7 +102,7 @@ impl FlowKey {
 
 impl fmt::Display for FlowKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} > {}", self.source, self.destination)
+        write!(formatter, "{} > {}", self.source(), self.destination())
     }
 }
 
@@ -122,6 +151,6 @@ mod tests {
         for length in 0..16 {
             assert_eq!(FlowKey::from_octets(&octets[..length]), None);
         }
-        assert_eq!(FlowKey::new(key.source, key6.source), None);
+        assert_eq!(FlowKey::new(key.source(), key6.source()), None);
     }
 }

@@ -158,7 +158,7 @@ fn the_kernel_shuts_the_gate_by_itself_and_the_count_outlives_it() {
 fn flows_share_a_quota_and_no_octet_more_passes() {
     let mut gate = Gate::new();
     let (a, b, key) = ports(&gate, false);
-    let back = FlowKey::new(key.destination, key.source).unwrap();
+    let back = FlowKey::new(key.destination(), key.source()).unwrap();
     let quota = || Some("1 session;1".to_owned());
     let set = |octets| Change::SetQuota {
         name: "1 session;1".into(),
@@ -210,7 +210,7 @@ fn flows_share_a_quota_and_no_octet_more_passes() {
 fn a_table_that_stands_is_taken_over_with_gates_and_counts() {
     let mut gate = Gate::new();
     let (a, b, key) = ports(&gate, false);
-    let back = FlowKey::new(key.destination, key.source).unwrap();
+    let back = FlowKey::new(key.destination(), key.source()).unwrap();
     let mut changes = open(key, 60_000);
     changes.push(Change::AddUsage {
         key: back,
@@ -265,7 +265,7 @@ fn one_refused_change_fails_its_own_job_alone() {
     let twice = |key| {
         let mut changes = open(key, 60_000);
         changes.push(Change::RemoveUsage {
-            key: FlowKey::new(key.destination, key.source).unwrap(),
+            key: FlowKey::new(key.destination(), key.source()).unwrap(),
         });
         changes
     };
@@ -337,13 +337,13 @@ fn fragments_pass_by_no_gate_whatever_is_in_them() {
         no_label.args(["-qw", "net.ipv6.auto_flowlabels=0"]);
         assert!(no_label.status().unwrap().success());
         let datagram = [0; 8000];
-        let ip = key.source.ip();
+        let ip = key.source().ip();
         let sender = gate.net.a().udp_at(SocketAddr::new(ip, 20_004));
         let received = || gate.net.b().received_packets("eth0");
         let before = received();
         for to in [
-            key.destination,
-            SocketAddr::new(key.destination.ip(), 20_006),
+            key.destination(),
+            SocketAddr::new(key.destination().ip(), 20_006),
         ] {
             for _ in 0..100 {
                 sender.send_to(&datagram, to).unwrap();

@@ -26,7 +26,7 @@ pub use read::{Balance, TrialBalance, ledger, trial_balance};
 /// Groups in one transaction.
 const GROUPS: usize = 1024;
 /// Under load a commit begins once in this time, with everything that waits.
-const SLOT: Duration = Duration::from_millis(8);
+const SLOT: Duration = Duration::from_millis(16);
 /// Without anything to commit for so long, what was put off is done.
 const IDLE: Duration = Duration::from_secs(1);
 /// After a failed commit, so that a full disk is not hammered.

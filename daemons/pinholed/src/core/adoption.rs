@@ -30,7 +30,7 @@ impl Core {
         }
         for (id, flows) in found {
             let session = adopted_session(&id, flows, now, self.settings.retention, &mut quotas);
-            self.put(session);
+            self.put(Box::new(session));
         }
         // Of sessions that ended while nobody looked.
         unwanted.extend(quotas.into_keys().map(|name| Change::RemoveQuota { name }));

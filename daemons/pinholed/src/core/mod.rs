@@ -19,6 +19,7 @@ mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tollwire_diameter::rx::{AaRequest, SpecificAction};
@@ -65,6 +66,8 @@ impl Default for Settings {
 const LONGEST: u32 = 30 * 86_400;
 /// A Session-Id and a place are the label of a counter, of 250 octets at the most.
 const LONGEST_SESSION_ID: usize = 200;
+/// Sessions looked at together.
+const POLLED: usize = 128;
 /// Flows of one session.
 const MAX_FLOWS: usize = 64;
 
@@ -72,7 +75,7 @@ const MAX_FLOWS: usize = 64;
 enum Pending {
     Authorise {
         token: u64,
-        session: String,
+        session: Rc<str>,
         read: Vec<FlowKey>,
         /// As it was, in case the kernel refuses.
         previous: Option<Box<Session>>,
@@ -85,7 +88,7 @@ enum Pending {
         sessions: Vec<Polled>,
     },
     Close {
-        session: String,
+        session: Rc<str>,
         read: Vec<FlowKey>,
     },
     Forget,
@@ -94,7 +97,7 @@ enum Pending {
 /// What of a session was asked for.
 #[derive(Debug)]
 struct Polled {
-    session: String,
+    session: Rc<str>,
     /// What it said of its revision then.
     revision: u64,
     keys: Vec<FlowKey>,
@@ -121,10 +124,12 @@ pub struct Counters {
 #[derive(Debug)]
 pub struct Core {
     settings: Settings,
-    sessions: HashMap<String, Session>,
-    owners: HashMap<FlowKey, String>,
-    ends: BTreeSet<(Instant, String)>,
+    sessions: HashMap<Rc<str>, Box<Session>>,
+    owners: HashMap<FlowKey, Rc<str>>,
+    ends: BTreeSet<(Instant, Rc<str>)>,
     next_poll: Option<Instant>,
+    /// Sessions still to be looked at.
+    to_poll: Vec<Rc<str>>,
     polling: bool,
     pending: HashMap<u64, Pending>,
     ticket: u64,
@@ -142,6 +147,7 @@ impl Core {
             owners: HashMap::new(),
             ends: BTreeSet::new(),
             next_poll: None,
+            to_poll: Vec::new(),
             polling: false,
             pending: HashMap::new(),
             ticket: 0,
@@ -177,7 +183,7 @@ impl Core {
 
     /// Every session.
     pub fn sessions(&self) -> impl Iterator<Item = &Session> {
-        self.sessions.values()
+        self.sessions.values().map(|session| &**session)
     }
 
     /// What was counted.
@@ -200,7 +206,7 @@ impl Core {
         request: &AaRequest,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Answer> {
-        let id = &request.session_id;
+        let id = &*request.session_id;
         let components = request::components(request)?;
         if id.len() > LONGEST_SESSION_ID {
             return Err(request::invalid(format!(
@@ -214,9 +220,9 @@ impl Core {
             });
         }
         let wanted = || components.iter().flat_map(|component| &component.flows);
-        let mut ended: Vec<(String, FlowKey)> = Vec::new();
+        let mut ended: Vec<(Rc<str>, FlowKey)> = Vec::new();
         for flow in wanted() {
-            let owner = self.owners.get(&flow.key).filter(|owner| *owner != id);
+            let owner = self.owners.get(&flow.key).filter(|owner| ***owner != *id);
             let Some(owner) = owner.and_then(|owner| self.sessions.get(owner)) else {
                 continue;
             };
@@ -244,7 +250,9 @@ impl Core {
                 Duration::from_secs(seconds.min(LONGEST).into())
             });
         let previous = self.take(id);
-        let mut session = previous.clone().unwrap_or_else(|| new_session(id, now));
+        let mut session = previous
+            .clone()
+            .unwrap_or_else(|| Box::new(new_session(id, now)));
         let reopened = session.spent || !session.has_open_media();
         self.revision += 1;
         session.revision = self.revision;
@@ -288,12 +296,13 @@ impl Core {
         let old = session.flows.iter().map(|flow| flow.key);
         job.read.extend(old.filter(|key| !new.contains(key)));
         let read = job.read.clone();
+        let id = session.id.clone();
         self.put(session);
         let pending = Pending::Authorise {
             token,
-            session: id.clone(),
+            session: id,
             read,
-            previous: previous.map(Box::new),
+            previous,
         };
         self.start(job, pending, effects);
         Ok(())
@@ -317,10 +326,7 @@ impl Core {
         };
         self.counters.terminated += 1;
         let job = closing(&session);
-        let pending = Pending::Terminate {
-            token,
-            session: Box::new(session),
-        };
+        let pending = Pending::Terminate { token, session };
         self.start(job, pending, effects);
     }
 
@@ -397,7 +403,7 @@ impl Core {
                     // Its transaction left no trace: the session is what it was.
                     drop(self.take(&session));
                     if let Some(previous) = previous {
-                        self.put(*previous);
+                        self.put(previous);
                     }
                     let message = format!("the kernel refused: {error}");
                     let answer = Answer::Refused {
@@ -412,13 +418,13 @@ impl Core {
                     Ok(reading) => {
                         take_counts(&mut session, now, &reading.counters);
                         let answer = success(&session);
-                        self.answered.keep(session.id, answer.clone());
+                        self.answered.keep(&session.id, answer.clone());
                         answer
                     }
                     Err(error) => {
                         // It can be asked again.
                         if !self.sessions.contains_key(&session.id) {
-                            self.put(*session);
+                            self.put(session);
                         }
                         Answer::Refused {
                             code: Code::UnableToComply,
@@ -431,6 +437,7 @@ impl Core {
             Some(Pending::Poll { sessions }) => {
                 self.polling = false;
                 self.polled(now, &sessions, result.unwrap_or_default(), effects);
+                self.poll(effects);
             }
             Some(Pending::Close { session, read }) => {
                 let reading = result.unwrap_or_default();
@@ -449,10 +456,23 @@ impl Core {
         }
         if self.next_poll.is_some_and(|poll| poll <= now.instant) {
             self.next_poll = None;
-            let open = self.sessions.values().filter(|it| it.has_open_media());
+            self.to_poll = (self.sessions.values())
+                .filter(|session| session.has_open_media())
+                .map(|session| session.id.clone())
+                .collect();
+            self.poll(effects);
+        }
+    }
+
+    /// Looks at some of the sessions whose turn it is: what they need fits in one answer of the kernel, and changes
+    /// that wait are not kept for long.
+    fn poll(&mut self, effects: &mut Vec<Effect>) {
+        while !self.to_poll.is_empty() {
+            let from = self.to_poll.len().saturating_sub(POLLED);
+            let some = self.to_poll.split_off(from);
             let mut job = Job::default();
             let mut sessions = Vec::new();
-            for session in open {
+            for session in some.iter().filter_map(|id| self.sessions.get(id)) {
                 let keys: Vec<FlowKey> = session.flows.iter().map(|flow| flow.key).collect();
                 job.read.extend(&keys);
                 job.quotas.extend(session.quota_name());
@@ -463,11 +483,11 @@ impl Core {
                     limited: session.volume.is_some(),
                 });
             }
-            if sessions.is_empty() {
+            if !sessions.is_empty() {
+                self.polling = true;
+                self.start(job, Pending::Poll { sessions }, effects);
                 return;
             }
-            self.polling = true;
-            self.start(job, Pending::Poll { sessions }, effects);
         }
     }
 
@@ -563,7 +583,7 @@ impl Core {
         note_activity(session, now);
     }
 
-    fn put(&mut self, session: Session) {
+    fn put(&mut self, session: Box<Session>) {
         self.ends.insert((session.ends_at, session.id.clone()));
         for flow in &session.flows {
             self.owners.insert(flow.key, session.id.clone());
@@ -571,7 +591,7 @@ impl Core {
         self.sessions.insert(session.id.clone(), session);
     }
 
-    fn take(&mut self, id: &str) -> Option<Session> {
+    fn take(&mut self, id: &str) -> Option<Box<Session>> {
         let session = self.sessions.remove(id)?;
         self.ends.remove(&(session.ends_at, session.id.clone()));
         for flow in &session.flows {
@@ -583,7 +603,7 @@ impl Core {
 
 fn new_session(id: &str, now: Now) -> Session {
     Session {
-        id: id.to_owned(),
+        id: id.into(),
         origin_host: String::new(),
         origin_realm: String::new(),
         flows: Vec::new(),
@@ -612,7 +632,7 @@ fn success(session: &Session) -> Answer {
 
 fn report(session: &Session, action: SpecificAction) -> Effect {
     Effect::Report {
-        session_id: session.id.clone(),
+        session_id: session.id.to_string(),
         origin_host: session.origin_host.clone(),
         origin_realm: session.origin_realm.clone(),
         action,

@@ -1,6 +1,7 @@
 //! An Rx session and its flows.
 
 use std::fmt;
+use std::rc::Rc;
 use std::str::FromStr;
 use std::time::Instant;
 
@@ -106,7 +107,7 @@ impl Volume {
 #[derive(Debug, Clone)]
 pub struct Session {
     /// Session-Id.
-    pub id: String,
+    pub id: Rc<str>,
     /// The client's Origin-Host; empty for a session adopted and not heard of since.
     pub origin_host: String,
     /// The client's Origin-Realm.
