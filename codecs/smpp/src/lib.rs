@@ -49,6 +49,7 @@ pub mod receipt;
 mod refusal;
 pub mod session;
 pub mod status;
+pub mod tariff;
 pub mod text;
 pub mod time;
 pub mod tlv;
