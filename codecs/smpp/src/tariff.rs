@@ -215,7 +215,10 @@ pub fn write(advice: &Advice) -> Vec<u8> {
         Payer::Sender => out.push(PAYER_SENDER),
         Payer::ThirdParty(account) => {
             out.push(PAYER_THIRD_PARTY);
-            let end = account.floor_char_boundary(LONGEST_ACCOUNT);
+            let end = (0..=LONGEST_ACCOUNT)
+                .rev()
+                .find(|end| account.is_char_boundary(*end))
+                .unwrap_or(0);
             out.extend_from_slice(account.as_bytes().get(..end).unwrap_or_default());
         }
     }

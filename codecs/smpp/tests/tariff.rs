@@ -108,7 +108,10 @@ fn plain_values_of_other_operators() {
         payer: Payer::Receiver,
     };
     assert_eq!(read(&cents, b"25"), Ok(price(250_000, Payer::Receiver)));
-    assert_eq!(read(&cents, b"0150\0"), Ok(price(1_500_000, Payer::Receiver)));
+    assert_eq!(
+        read(&cents, b"0150\0"),
+        Ok(price(1_500_000, Payer::Receiver))
+    );
     for (wrong, error) in [
         (&b""[..], TariffError::Short),
         (b"\0", TariffError::Short),
@@ -135,14 +138,20 @@ fn plain_values_of_other_operators() {
         payer: Payer::Sender,
     };
     assert_eq!(read(&integer(1), b"\x07"), Ok(class(7, Payer::Sender)));
-    assert_eq!(read(&integer(2), b"\x01\x2c"), Ok(class(300, Payer::Sender)));
+    assert_eq!(
+        read(&integer(2), b"\x01\x2c"),
+        Ok(class(300, Payer::Sender))
+    );
     assert_eq!(
         read(&integer(4), b"\0\0\x01\x2c"),
         Ok(class(300, Payer::Sender))
     );
     assert_eq!(read(&integer(4), b"\0\x01\0\0"), Err(TariffError::Number));
     assert_eq!(read(&integer(2), b"\x01"), Err(TariffError::Short));
-    assert_eq!(read(&integer(2), b"\x01\x02\x03"), Err(TariffError::Trailing));
+    assert_eq!(
+        read(&integer(2), b"\x01\x02\x03"),
+        Err(TariffError::Trailing)
+    );
     let identification = Format::BillingIdentification {
         billing_format: 0x80,
     };

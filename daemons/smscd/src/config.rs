@@ -16,6 +16,7 @@ use crate::links::ro::Parties;
 use crate::net::{Bounds, Destination, tls};
 use crate::settings::{Limits, RetrySettings, Settings, Timers};
 use crate::spool;
+use crate::tariff::TariffTable;
 
 mod esme;
 mod route;
@@ -251,6 +252,10 @@ impl Config {
             esmes: self.esme.iter().map(Esme::settings).collect(),
             routes: self.route.iter().map(Route::settings).collect(),
             upstreams: self.upstream.iter().map(Upstream::settings).collect(),
+            tariffs: match &self.tariffs.classes {
+                Some(file) => TariffTable::load(file)?,
+                None => TariffTable::default(),
+            },
             retry: self.retry.clone(),
             limits: self.limits.clone(),
             timers: self.timers.clone(),

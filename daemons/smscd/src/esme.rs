@@ -4,9 +4,11 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use tollwire_smpp::tariff::Format;
+
 use crate::event::LinkId;
 use crate::message::MessageId;
-use crate::settings::{EsmeSettings, OnBadTariff, TariffFormat, UpstreamSettings};
+use crate::settings::{EsmeSettings, OnBadTariff, UpstreamSettings};
 
 /// A limit of messages a second: a bucket that a second fills.
 #[derive(Debug, Clone, Copy, Default)]
@@ -178,7 +180,7 @@ impl Peer {
     }
 
     /// Tag, format and what becomes of a bad one, if it sends tariffs.
-    pub fn tariff(&self) -> Option<(u16, &TariffFormat, OnBadTariff)> {
+    pub fn tariff(&self) -> Option<(u16, &Format, OnBadTariff)> {
         match &self.kind {
             PeerKind::Esme(settings) => Some((
                 settings.tariff_tag?,

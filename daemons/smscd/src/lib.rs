@@ -31,6 +31,7 @@ pub mod retry;
 pub mod router;
 pub mod settings;
 pub mod spool;
+pub mod tariff;
 pub mod wire;
 
 pub use driver::main;

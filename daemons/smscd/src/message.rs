@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 pub use tollwire_smpp::MessageState;
+pub use tollwire_smpp::tariff::Payer;
 
 /// SMSC-assigned name of a message: decimal, the same text in `submit_sm_resp`, in the receipt's `id:`, in
 /// `receipted_message_id`, in records and for the operator. Never used twice.
@@ -82,17 +83,6 @@ pub struct Batch {
     pub first: MessageId,
     /// Messages of the batch; their ids follow one another.
     pub count: u8,
-}
-
-/// Who pays. The object of billing of a tariff TLV.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Payer {
-    /// Who gets the message.
-    Receiver,
-    /// Who sent it.
-    Sender,
-    /// This account, an advertiser's for example.
-    ThirdParty(Box<str>),
 }
 
 /// What a message costs, decided when it was accepted.

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use tollwire_smpp::tariff::Format;
 
 use crate::message::Charge;
+use crate::tariff::TariffTable;
 
 /// All of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub struct Settings {
     pub routes: Vec<RouteSettings>,
     /// SMSCs that we bind to.
     pub upstreams: Vec<UpstreamSettings>,
+    /// What the tariff classes cost.
+    pub tariffs: TariffTable,
     /// When a delivery that failed is tried again.
     pub retry: RetrySettings,
     /// What may be there at once.
@@ -60,15 +64,6 @@ pub enum OnBadTariff {
     Carry,
 }
 
-/// How the tariff TLV of an ESME is written.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TariffFormat {
-    /// Our own, docs/tariff-tlv.md.
-    #[default]
-    Native,
-}
-
 /// An application that may bind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EsmeSettings {
@@ -93,7 +88,7 @@ pub struct EsmeSettings {
     /// Messages of it that may be kept at once.
     pub max_messages: u32,
     /// How its tariff TLV is written.
-    pub tariff_format: TariffFormat,
+    pub tariff_format: Format,
     /// Tag of its tariff TLV; without one it sends no tariffs.
     pub tariff_tag: Option<u16>,
     /// What becomes of a tariff that cannot be read.
@@ -115,7 +110,7 @@ impl Default for EsmeSettings {
             window: 100,
             throughput: 0,
             max_messages: 200_000,
-            tariff_format: TariffFormat::default(),
+            tariff_format: Format::default(),
             tariff_tag: None,
             on_bad_tariff: OnBadTariff::default(),
             account: None,
@@ -229,7 +224,7 @@ pub struct UpstreamSettings {
     /// The longest pause between tries.
     pub reconnect_most_ms: u32,
     /// How its tariff TLV is written in messages that it sends us.
-    pub tariff_format: TariffFormat,
+    pub tariff_format: Format,
     /// Tag of that TLV.
     pub tariff_tag: Option<u16>,
     /// What becomes of a tariff that cannot be read.

@@ -5,7 +5,8 @@ use serde::Deserialize;
 use tollwire_runtime::config::Invalid;
 
 use crate::password;
-use crate::settings::{BindModes, EsmeSettings, OnBadTariff, TariffFormat};
+use crate::settings::{BindModes, EsmeSettings, OnBadTariff};
+use crate::tariff::TariffFormat;
 
 /// An application that may bind.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -41,8 +42,9 @@ pub struct Esme {
     /// How its tariff TLV is written.
     #[serde(default)]
     pub tariff_format: TariffFormat,
-    /// The tag of it.
-    pub tariff_tag: Option<u16>,
+    /// The tag of it; 0 if it sends none.
+    #[serde(default = "defaults::tariff_tag")]
+    pub tariff_tag: u16,
     /// What becomes of a tariff that cannot be read.
     #[serde(default)]
     pub on_bad_tariff: OnBadTariff,
@@ -53,6 +55,9 @@ pub struct Esme {
 mod defaults {
     pub fn max_binds() -> u32 {
         10
+    }
+    pub fn tariff_tag() -> u16 {
+        tollwire_smpp::tariff::DEFAULT_TAG
     }
     pub fn window() -> u32 {
         100
@@ -76,6 +81,9 @@ impl Esme {
                 "password_hash of {name:?}: not a hash; `tollctl sms hash-password` makes one"
             ));
         }
+        if let Err(what) = self.tariff_format.format() {
+            return refuse(format!("tariff_format of {name:?}: {what}"));
+        }
         if self.window == 0 || self.max_binds == 0 || self.max_messages == 0 {
             return refuse(format!(
                 "{name:?}: window, max_binds and max_messages are at least 1"
@@ -96,8 +104,8 @@ impl Esme {
             window: self.window,
             throughput: self.throughput,
             max_messages: self.max_messages,
-            tariff_format: self.tariff_format.clone(),
-            tariff_tag: self.tariff_tag,
+            tariff_format: self.tariff_format.format().unwrap_or_default(),
+            tariff_tag: (self.tariff_tag != 0).then_some(self.tariff_tag),
             on_bad_tariff: self.on_bad_tariff,
             account: self.account.clone(),
         }

@@ -6,7 +6,8 @@ use serde::Deserialize;
 use tollwire_runtime::config::Invalid;
 
 use crate::net::{Destination, tls};
-use crate::settings::{OnBadTariff, TariffFormat, UpstreamSettings};
+use crate::settings::{OnBadTariff, UpstreamSettings};
+use crate::tariff::TariffFormat;
 
 /// An SMSC that we bind to.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -97,6 +98,9 @@ impl Upstream {
                 "{name:?}: system_id, password and system_type have at most 15, 8 and 12 characters (SMPP 3.4 section 4.1.1)"
             ));
         }
+        if let Err(what) = self.tariff_format.format() {
+            return refuse(format!("tariff_format of {name:?}: {what}"));
+        }
         if self.binds == 0 || self.window == 0 || self.reconnect_first_ms == 0 {
             return refuse(format!(
                 "{name:?}: binds, window and reconnect_first_ms are at least 1"
@@ -137,7 +141,7 @@ impl Upstream {
             throughput: self.throughput,
             reconnect_first_ms: self.reconnect_first_ms,
             reconnect_most_ms: self.reconnect_most_ms,
-            tariff_format: self.tariff_format.clone(),
+            tariff_format: self.tariff_format.format().unwrap_or_default(),
             tariff_tag: self.tariff_tag,
             on_bad_tariff: self.on_bad_tariff,
             hexadecimal_ids: self.hexadecimal_ids,

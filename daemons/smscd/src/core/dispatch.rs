@@ -17,6 +17,7 @@ use crate::receipt::{self, Report};
 use crate::retry::{self, Next};
 use crate::router::Route;
 use crate::settings::{Charging, ErrorClass, FinalOn, RecordRole, TariffOnNextHop};
+use crate::tariff;
 use crate::wire::write::{self, Outgoing};
 use crate::wire::{command, read, status, time};
 
@@ -146,7 +147,7 @@ impl Core {
         self.counters.sent += 1;
         self.counters.repeated += u64::from(item.progress.attempts > 1);
         let resolved = match route.map(|route| route.settings.tariff_on_next_hop) {
-            Some(TariffOnNextHop::Resolved) => self.tariffs.resolved(&message),
+            Some(TariffOnNextHop::Resolved) => tariff::resolved(&message),
             _ => None,
         };
         let advice = match route.map(|route| route.settings.tariff_on_next_hop) {

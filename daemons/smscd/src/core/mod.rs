@@ -23,7 +23,6 @@ mod reload;
 mod remembered;
 mod stored;
 mod submit;
-mod tariffs;
 mod tick;
 
 use std::cmp::Reverse;
@@ -105,7 +104,6 @@ pub struct Core {
     esmes: HashMap<Arc<str>, u32>,
     upstreams: HashMap<Arc<str>, u32>,
     router: Router,
-    tariffs: tariffs::Tariffs,
     /// Names of routes that the operator holds.
     held: BTreeSet<Arc<str>>,
     queue: Queue,
@@ -155,7 +153,6 @@ impl Core {
             esmes: HashMap::new(),
             upstreams: HashMap::new(),
             router: Router::default(),
-            tariffs: tariffs::Tariffs,
             held: BTreeSet::new(),
             queue: Queue::default(),
             links: HashMap::default(),

@@ -275,7 +275,10 @@ impl Core {
         if from_tlv.is_none() && payload.len() > MAX_SHORT_MESSAGE {
             return Err(status::ESME_RINVMSGLEN);
         }
-        let tariff_tag = peer.tariff().map(|(tag, _, _)| tag);
+        let (tariff_tag, on_bad_tariff) = match peer.tariff() {
+            Some((tag, _, on_bad)) => (Some(tag), on_bad),
+            None => (None, OnBadTariff::Refuse),
+        };
         let mut tlvs = Vec::new();
         let mut advice = None;
         for tollwire_smpp::Tlv { tag, value } in submission.tlvs {
@@ -284,8 +287,12 @@ impl Core {
                 value: Bytes::copy_from_slice(value),
             };
             if Some(tag) == tariff_tag {
-                // Two tariffs are no tariff: which one counts would be a guess.
-                if advice.replace(tlv()).is_some() {
+                if advice.is_none() {
+                    advice = Some(tlv());
+                } else if on_bad_tariff == OnBadTariff::Carry {
+                    tlvs.push(tlv());
+                } else {
+                    // Two tariffs are no tariff: which one counts would be a guess.
                     return Err(status::ESME_RINVOPTPARAMVAL);
                 }
             } else if !matches!(tag, tag::MESSAGE_PAYLOAD | tag::QOS_TIME_TO_LIVE) {
@@ -376,7 +383,7 @@ impl Core {
     /// What the message costs: by its tariff, or by its route.
     fn charge(
         &self,
-        message: &mut Message,
+        message: &Message,
         peer: u32,
         default: Option<&Charge>,
     ) -> Result<Option<Charge>, Status> {
@@ -386,7 +393,11 @@ impl Core {
         ) else {
             return Ok(default.cloned());
         };
-        match self.tariffs.charge(format, &advice.value, message) {
+        if message.tlvs.iter().any(|tlv| tlv.tag == advice.tag) {
+            return Ok(None);
+        }
+        let tariffs = &self.settings.tariffs;
+        match tariffs.charge(format, &advice.value, message.accepted_unix_ms) {
             Ok(charge) => Ok(Some(charge)),
             Err(_) if on_bad == OnBadTariff::Carry => Ok(None),
             Err(_) => Err(status::ESME_RINVOPTPARAMVAL),
@@ -406,6 +417,7 @@ impl Core {
 
     /// Keeps a message that is on its way to the disk.
     pub(super) fn insert(&mut self, message: Arc<Message>, owner: u32) -> Slot {
+        let carried = message.advice.is_some() && message.charge.is_none();
         let slot = self
             .queue
             .insert(message, Progress::default(), Phase::Storing);
@@ -415,6 +427,7 @@ impl Core {
         if let Some(peer) = self.peers.get_mut(owner as usize) {
             peer.messages = peer.messages.saturating_add(1);
         }
+        self.counters.bad_tariffs += u64::from(carried);
         slot
     }
 

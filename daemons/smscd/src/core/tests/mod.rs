@@ -8,4 +8,5 @@ mod hostile;
 mod manage;
 mod sim;
 mod store;
+mod tariff;
 mod upstream;
