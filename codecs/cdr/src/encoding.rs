@@ -1,13 +1,23 @@
 //! One record, one line.
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-use crate::record::ChargeRecord;
+/// A kind of record.
+pub trait Record: Serialize + DeserializeOwned + Clone {
+    /// The columns of the CSV form.
+    const CSV_HEADER: &'static str;
 
-/// The columns of the CSV form.
-pub const CSV_HEADER: &str = "sequence_number,record_id,service,call_id,from,to,caller_address,callee_address,\
-invite_time,answer_time,end_time,duration_ms,charged_seconds,octets_from_caller,octets_to_caller,account,payment,\
-tariff,currency,amount_micro,end_cause,origin_host";
+    /// Without gaps within one element's files, from 1.
+    fn sequence_number(&self) -> u64;
+
+    /// What makes the record unique.
+    fn record_id(&self) -> &str;
+
+    /// Its fields of free text.
+    fn texts(&mut self) -> Vec<&mut String>;
+}
 
 /// Why a line is no record, or a record no line.
 #[derive(Debug, Error)]
@@ -24,14 +34,14 @@ pub enum EncodingError {
 }
 
 /// The record as a line of JSON, with its line feed.
-pub fn to_json_line(record: &ChargeRecord) -> Result<String, EncodingError> {
+pub fn to_json_line<R: Record>(record: &R) -> Result<String, EncodingError> {
     let mut line = serde_json::to_string(record)?;
     line.push('\n');
     Ok(line)
 }
 
 /// Reads a line of JSON.
-pub fn from_json_line(line: &str) -> Result<ChargeRecord, EncodingError> {
+pub fn from_json_line<R: Record>(line: &str) -> Result<R, EncodingError> {
     Ok(serde_json::from_str(line)?)
 }
 
@@ -39,7 +49,7 @@ pub fn from_json_line(line: &str) -> Result<ChargeRecord, EncodingError> {
 ///
 /// Text that a spreadsheet would take for a formula (a SIP user may choose his own name) gets an apostrophe in
 /// front, which [`from_csv_line`] takes off.
-pub fn to_csv_line(record: &ChargeRecord) -> Result<String, EncodingError> {
+pub fn to_csv_line<R: Record>(record: &R) -> Result<String, EncodingError> {
     let mut writer = csv::WriterBuilder::new()
         .has_headers(false)
         .from_writer(Vec::new());
@@ -51,8 +61,8 @@ pub fn to_csv_line(record: &ChargeRecord) -> Result<String, EncodingError> {
 }
 
 /// Reads a line of CSV.
-pub fn from_csv_line(line: &str) -> Result<ChargeRecord, EncodingError> {
-    let mut records: Vec<ChargeRecord> = csv::ReaderBuilder::new()
+pub fn from_csv_line<R: Record>(line: &str) -> Result<R, EncodingError> {
+    let mut records: Vec<R> = csv::ReaderBuilder::new()
         .has_headers(false)
         .from_reader(line.as_bytes())
         .deserialize()
@@ -84,21 +94,9 @@ fn restore(text: &str) -> String {
     }
 }
 
-fn map_text(record: &ChargeRecord, change: impl Fn(&str) -> String) -> ChargeRecord {
+fn map_text<R: Record>(record: &R, change: impl Fn(&str) -> String) -> R {
     let mut record = record.clone();
-    for text in [
-        &mut record.record_id,
-        &mut record.service,
-        &mut record.call_id,
-        &mut record.from,
-        &mut record.to,
-        &mut record.caller_address,
-        &mut record.callee_address,
-        &mut record.account,
-        &mut record.tariff,
-        &mut record.currency,
-        &mut record.origin_host,
-    ] {
+    for text in record.texts() {
         *text = change(text);
     }
     record

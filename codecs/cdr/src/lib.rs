@@ -1,7 +1,7 @@
 //! The charge record and its file encodings, without I/O.
 //!
-//! A record is one line: of JSON ([`to_json_line`], [`from_json_line`]) or of CSV
-//! ([`CSV_HEADER`], [`to_csv_line`], [`from_csv_line`]). Both carry the same fields
+//! A record ([`ChargeRecord`] of a call, [`MessageRecord`] of a short message) is one line: of JSON
+//! ([`to_json_line`], [`from_json_line`]) or of CSV ([`Record::CSV_HEADER`], [`to_csv_line`], [`from_csv_line`]). Both carry the same fields
 //! under the same names in the same order.
 #![cfg_attr(
     not(test),
@@ -14,11 +14,13 @@
 )]
 
 mod encoding;
+mod message;
 mod record;
 mod time;
 
 pub use encoding::{
-    CSV_HEADER, EncodingError, from_csv_line, from_json_line, to_csv_line, to_json_line,
+    EncodingError, Record, from_csv_line, from_json_line, to_csv_line, to_json_line,
 };
+pub use message::MessageRecord;
 pub use record::{ChargeRecord, EndCause, Payment};
 pub use time::Timestamp;

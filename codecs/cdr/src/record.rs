@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use crate::encoding::Record;
 use crate::time::Timestamp;
 
 /// What was carried, for whom, and what it cost.
@@ -52,6 +53,36 @@ pub struct ChargeRecord {
     pub end_cause: EndCause,
     /// Origin-Host of the client that reported it.
     pub origin_host: String,
+}
+
+impl Record for ChargeRecord {
+    const CSV_HEADER: &'static str = "sequence_number,record_id,service,call_id,from,to,caller_address,callee_address,\
+invite_time,answer_time,end_time,duration_ms,charged_seconds,octets_from_caller,octets_to_caller,account,payment,\
+tariff,currency,amount_micro,end_cause,origin_host";
+
+    fn sequence_number(&self) -> u64 {
+        self.sequence_number
+    }
+
+    fn record_id(&self) -> &str {
+        &self.record_id
+    }
+
+    fn texts(&mut self) -> Vec<&mut String> {
+        vec![
+            &mut self.record_id,
+            &mut self.service,
+            &mut self.call_id,
+            &mut self.from,
+            &mut self.to,
+            &mut self.caller_address,
+            &mut self.callee_address,
+            &mut self.account,
+            &mut self.tariff,
+            &mut self.currency,
+            &mut self.origin_host,
+        ]
+    }
 }
 
 /// How an account pays.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tollwire_cdr::{
-    CSV_HEADER, ChargeRecord, EndCause, Payment, Timestamp, from_csv_line, from_json_line,
+    ChargeRecord, EndCause, Payment, Record, Timestamp, from_csv_line, from_json_line,
 };
 use tollwire_runtime::records::{ClosureReason, RecordWriter, Settings};
 
@@ -94,10 +94,13 @@ fn numbers(directory: &Path, format: &str) -> Vec<u64> {
     let mut numbers = Vec::new();
     for path in paths {
         let text = std::fs::read_to_string(path).unwrap();
-        for line in text.lines().filter(|line| *line != CSV_HEADER) {
+        for line in text
+            .lines()
+            .filter(|line| *line != ChargeRecord::CSV_HEADER)
+        {
             let read = match format {
-                "csv" => from_csv_line(line).unwrap(),
-                _ => from_json_line(line).unwrap(),
+                "csv" => from_csv_line::<ChargeRecord>(line).unwrap(),
+                _ => from_json_line::<ChargeRecord>(line).unwrap(),
             };
             assert_eq!(read, record(read.sequence_number));
             numbers.push(read.sequence_number);
@@ -122,7 +125,8 @@ fn the_child_that_is_killed() {
     let Some(directory) = std::env::var_os(FOLDER) else {
         return;
     };
-    let mut writer = RecordWriter::open(settings(Path::new(&directory)), 0).unwrap();
+    let mut writer =
+        RecordWriter::<ChargeRecord>::open(settings(Path::new(&directory)), 0).unwrap();
     let last = writer.last_sequence_number().unwrap_or(0);
     let mut next = last.saturating_sub(3).max(1);
     let mut sizes = last;
@@ -170,7 +174,7 @@ fn a_killed_writer_loses_nothing_acknowledged_and_repeats_nothing() {
         child.wait().unwrap();
 
         // JSON decides also before a restart: what is acknowledged stands there whole.
-        let writer = RecordWriter::open(settings(&folder.0), 0).unwrap();
+        let writer = RecordWriter::<ChargeRecord>::open(settings(&folder.0), 0).unwrap();
         let last = whole(&folder.0);
         assert_eq!(writer.last_sequence_number().unwrap_or(0), last);
         assert!(
@@ -179,7 +183,7 @@ fn a_killed_writer_loses_nothing_acknowledged_and_repeats_nothing() {
         );
     }
     assert!(acknowledged > KILLS, "{acknowledged}");
-    let mut writer = RecordWriter::open(settings(&folder.0), 0).unwrap();
+    let mut writer = RecordWriter::<ChargeRecord>::open(settings(&folder.0), 0).unwrap();
     writer.close(ClosureReason::ManualIntervention, 0).unwrap();
     whole(&folder.0);
     for entry in std::fs::read_dir(&folder.0).unwrap() {
@@ -235,7 +239,7 @@ fn a_full_disk_loses_nothing_acknowledged_and_recovers() {
             let disk = SmallDisk::new(&format!("full-{pages}-{restart}"), 256);
             let records = disk.path().join("records");
             let ballast = disk.path().join("ballast");
-            let mut writer = RecordWriter::open(settings(&records), 0).unwrap();
+            let mut writer = RecordWriter::<ChargeRecord>::open(settings(&records), 0).unwrap();
             let mut next = 1;
             for _ in 0..5 {
                 writer.append(&[record(next), record(next + 1)], 0).unwrap();
@@ -266,7 +270,7 @@ fn a_full_disk_loses_nothing_acknowledged_and_recovers() {
 
             std::fs::remove_file(&ballast).unwrap();
             if restart {
-                writer = RecordWriter::open(settings(&records), 0).unwrap();
+                writer = RecordWriter::<ChargeRecord>::open(settings(&records), 0).unwrap();
             }
             for _ in 0..5 {
                 writer.append(&[record(next), record(next + 1)], 0).unwrap();

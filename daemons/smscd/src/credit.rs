@@ -20,11 +20,7 @@ pub fn request(
         .charge
         .as_ref()
         .filter(|charge| charge.amount_micro > 0)?;
-    let payer = match &charge.payer {
-        Payer::Receiver => &message.destination.digits,
-        Payer::Sender => account.unwrap_or(&message.source.digits),
-        Payer::ThirdParty(account) => &**account,
-    };
+    let payer = payer(message, account)?;
     Some(Box::new(CreditRequest {
         action,
         message: message.clone(),
@@ -34,6 +30,16 @@ pub fn request(
         currency: charge.currency,
         repeated,
     }))
+}
+
+/// Who pays for a message that has a charge: digits of a number, or an account. `account` pays for a sender that has
+/// one.
+pub fn payer<'a>(message: &'a Message, account: Option<&'a str>) -> Option<&'a str> {
+    Some(match &message.charge.as_ref()?.payer {
+        Payer::Receiver => &message.destination.digits,
+        Payer::Sender => account.unwrap_or(&message.source.digits),
+        Payer::ThirdParty(account) => account,
+    })
 }
 
 /// Whether the message costs something.

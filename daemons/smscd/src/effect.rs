@@ -68,6 +68,8 @@ pub struct RecordFacts {
     pub message: Arc<Message>,
     /// How it ended.
     pub done: Done,
+    /// Number or account of who pays; `None` if nothing is charged for it.
+    pub account: Option<Box<str>>,
 }
 
 /// A question to credit control. Message id and reservation make the Session-Id, so that a repetition after a crash

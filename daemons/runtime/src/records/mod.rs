@@ -10,10 +10,11 @@ mod recovery;
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use tollwire_cdr::{CSV_HEADER, ChargeRecord, Timestamp, to_csv_line, to_json_line};
+use tollwire_cdr::{ChargeRecord, Record, Timestamp, to_csv_line, to_json_line};
 
 use files::{Format, Names, sync_directory};
 
@@ -77,15 +78,16 @@ struct Open {
 
 /// Appends records to files. Calls block; the caller has a thread for them.
 #[derive(Debug)]
-pub struct RecordWriter {
+pub struct RecordWriter<R = ChargeRecord> {
     settings: Settings,
     open: Option<Open>,
     last_sequence_number: Option<u64>,
     /// A failed append could not be undone in the file: it is mended before the next.
     torn: bool,
+    kind: PhantomData<fn(R)>,
 }
 
-impl RecordWriter {
+impl<R: Record> RecordWriter<R> {
     /// Opens the folder and mends what a crash left there.
     pub fn open(settings: Settings, now_unix_ms: i64) -> io::Result<Self> {
         std::fs::create_dir_all(&settings.directory)
@@ -95,6 +97,7 @@ impl RecordWriter {
             open: None,
             last_sequence_number: None,
             torn: false,
+            kind: PhantomData,
         };
         writer.recover(now_unix_ms)?;
         Ok(writer)
@@ -105,6 +108,26 @@ impl RecordWriter {
         self.last_sequence_number
     }
 
+    /// The last `count` records on disk, the newest first.
+    pub fn newest(&self, count: usize) -> io::Result<Vec<R>> {
+        let mut newest = Vec::new();
+        let all = Names::all(&self.settings.directory, &self.settings.name)?;
+        for names in all.iter().rev() {
+            if newest.len() >= count {
+                break;
+            }
+            let open = names.open(Format::Json);
+            let path = if open.exists() {
+                open
+            } else {
+                names.closed(Format::Json)
+            };
+            let (records, _) = recovery::readable(&path)?;
+            newest.extend(records.into_iter().rev().take(count - newest.len()));
+        }
+        Ok(newest)
+    }
+
     /// Appends `records` and syncs once. When this returns `Ok` they are on disk; when it returns an error none
     /// of them counts, and the same call may be made again.
     ///
@@ -112,15 +135,15 @@ impl RecordWriter {
     ///
     /// # Errors
     /// `InvalidInput` for a gap in the sequence; else the file system's, disk full among them.
-    pub fn append(&mut self, records: &[ChargeRecord], now_unix_ms: i64) -> io::Result<()> {
+    pub fn append(&mut self, records: &[R], now_unix_ms: i64) -> io::Result<()> {
         if self.torn {
             self.recover(now_unix_ms)?;
         }
-        let new: Vec<&ChargeRecord> = records
+        let new: Vec<&R> = records
             .iter()
             .filter(|record| {
                 self.last_sequence_number
-                    .is_none_or(|last| record.sequence_number > last)
+                    .is_none_or(|last| record.sequence_number() > last)
             })
             .collect();
         let Some(first) = new.first() else {
@@ -128,21 +151,21 @@ impl RecordWriter {
         };
         let mut expected = self
             .last_sequence_number
-            .map_or(first.sequence_number, |last| last + 1);
+            .map_or(first.sequence_number(), |last| last + 1);
         for record in &new {
-            if record.sequence_number != expected {
+            if record.sequence_number() != expected {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidInput,
                     format!(
                         "record {} where {expected} must follow",
-                        record.sequence_number
+                        record.sequence_number()
                     ),
                 ));
             }
             expected += 1;
         }
         self.rotate_if_due(now_unix_ms)?;
-        let first = first.sequence_number;
+        let first = first.sequence_number();
         if self.open.is_none() {
             self.open = Some(self.begin(first, now_unix_ms)?);
         }
@@ -203,8 +226,8 @@ impl RecordWriter {
         if self.settings.csv {
             let path = names.open(Format::Csv);
             let mut file = files::create(&path)?;
-            writeln!(file, "{CSV_HEADER}").map_err(|error| files::named(&path, error))?;
-            csv_length = CSV_HEADER.len() as u64 + 1;
+            writeln!(file, "{}", R::CSV_HEADER).map_err(|error| files::named(&path, error))?;
+            csv_length = R::CSV_HEADER.len() as u64 + 1;
             csv = Some(file);
         }
         sync_directory(&self.settings.directory)?;
@@ -238,13 +261,13 @@ fn finish(directory: &Path, names: &Names, manifest: &Manifest) -> io::Result<()
 }
 
 impl Open {
-    fn append(&mut self, records: &[&ChargeRecord]) -> io::Result<()> {
+    fn append<R: Record>(&mut self, records: &[&R]) -> io::Result<()> {
         let mut json = String::new();
         let mut csv = String::new();
         for record in records {
-            json.push_str(&to_json_line(record).map_err(io::Error::other)?);
+            json.push_str(&to_json_line(*record).map_err(io::Error::other)?);
             if self.csv.is_some() {
-                csv.push_str(&to_csv_line(record).map_err(io::Error::other)?);
+                csv.push_str(&to_csv_line(*record).map_err(io::Error::other)?);
             }
         }
         // CSV first: JSON decides what counts, and the twin is made again from it after a crash.

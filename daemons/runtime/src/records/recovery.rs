@@ -4,12 +4,12 @@ use std::fs::OpenOptions;
 use std::io::{self, Seek, SeekFrom};
 use std::path::Path;
 
-use tollwire_cdr::{CSV_HEADER, ChargeRecord, Timestamp, from_json_line, to_csv_line};
+use tollwire_cdr::{Record, Timestamp, from_json_line, to_csv_line};
 
 use super::files::{self, Format, Names};
 use super::{ClosureReason, Manifest, Open, RecordWriter, finish};
 
-impl RecordWriter {
+impl<R: Record> RecordWriter<R> {
     /// Finishes files that were being closed, mends the open one, and learns the last sequence number.
     pub(super) fn recover(&mut self, now_unix_ms: i64) -> io::Result<()> {
         self.open = None;
@@ -28,7 +28,7 @@ impl RecordWriter {
                 self.finish_closing(names, &open, now_unix_ms)?;
                 continue;
             }
-            let (records, length) = readable(&open)?;
+            let (records, length) = readable::<R>(&open)?;
             if records.is_empty() && self.open.is_none() {
                 // Begun, and nothing in it was ever reported as written.
                 std::fs::remove_file(&open)?;
@@ -42,8 +42,8 @@ impl RecordWriter {
         let last = match (&self.open, newest) {
             (Some(open), _) => Some(open.first + open.records - 1),
             (None, Some(names)) => {
-                let (records, _) = readable(&names.closed(Format::Json))?;
-                records.last().map(|record| record.sequence_number)
+                let (records, _) = readable::<R>(&names.closed(Format::Json))?;
+                records.last().map(Record::sequence_number)
             }
             (None, None) => None,
         };
@@ -54,16 +54,14 @@ impl RecordWriter {
 
     /// The crash came after the first rename and before the manifest; `json` is what the JSON is called now.
     fn finish_closing(&self, names: &Names, json: &Path, now_unix_ms: i64) -> io::Result<()> {
-        let (records, _) = readable(json)?;
+        let (records, _) = readable::<R>(json)?;
         if self.settings.csv && !names.closed(Format::Csv).exists() {
             files::replace(&names.closed(Format::Csv), &twin(&records)?)?;
             let _ = std::fs::remove_file(names.open(Format::Csv));
         }
         let manifest = Manifest {
             first_sequence_number: names.first,
-            last_sequence_number: records
-                .last()
-                .map_or(names.first, |record| record.sequence_number),
+            last_sequence_number: records.last().map_or(names.first, Record::sequence_number),
             records: records.len() as u64,
             opened: Timestamp(now_unix_ms),
             closed: Timestamp(now_unix_ms),
@@ -76,7 +74,7 @@ impl RecordWriter {
     fn take_up(
         &mut self,
         names: Names,
-        records: &[ChargeRecord],
+        records: &[R],
         length: u64,
         now_unix_ms: i64,
     ) -> io::Result<()> {
@@ -114,7 +112,7 @@ impl RecordWriter {
 }
 
 /// The records of the whole lines, and the octets those take.
-fn readable(path: &Path) -> io::Result<(Vec<ChargeRecord>, u64)> {
+pub(super) fn readable<R: Record>(path: &Path) -> io::Result<(Vec<R>, u64)> {
     let content = std::fs::read(path).map_err(|error| files::named(path, error))?;
     let mut records = Vec::new();
     let mut length = 0;
@@ -132,8 +130,8 @@ fn readable(path: &Path) -> io::Result<(Vec<ChargeRecord>, u64)> {
     Ok((records, length))
 }
 
-fn twin(records: &[ChargeRecord]) -> io::Result<Vec<u8>> {
-    let mut content = format!("{CSV_HEADER}\n");
+fn twin<R: Record>(records: &[R]) -> io::Result<Vec<u8>> {
+    let mut content = format!("{}\n", R::CSV_HEADER);
     for record in records {
         content.push_str(&to_csv_line(record).map_err(io::Error::other)?);
     }

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use super::*;
-use tollwire_cdr::{EndCause, Payment, from_csv_line, from_json_line};
+use tollwire_cdr::{ChargeRecord, EndCause, Payment, from_csv_line, from_json_line};
 
 struct Folder(PathBuf);
 
@@ -44,11 +44,11 @@ impl Folder {
         };
         let json: Vec<ChargeRecord> = read(".jsonl")
             .iter()
-            .map(|line| from_json_line(line).unwrap())
+            .map(|line| from_json_line::<ChargeRecord>(line).unwrap())
             .collect();
         let csv: Vec<ChargeRecord> = (read(".csv").iter())
-            .filter(|line| *line != CSV_HEADER)
-            .map(|line| from_csv_line(line).unwrap())
+            .filter(|line| *line != ChargeRecord::CSV_HEADER)
+            .map(|line| from_csv_line::<ChargeRecord>(line).unwrap())
             .collect();
         assert_eq!(json, csv);
         json.iter().map(|record| record.sequence_number).collect()
@@ -95,7 +95,7 @@ fn numbers(from: u64, to: u64) -> Vec<ChargeRecord> {
 #[test]
 fn records_stand_in_the_open_file_and_closing_gives_it_its_name() {
     let folder = Folder::new("close");
-    let mut writer = RecordWriter::open(folder.settings(), 0).unwrap();
+    let mut writer = RecordWriter::<ChargeRecord>::open(folder.settings(), 0).unwrap();
     writer.append(&numbers(1, 3), 0).unwrap();
     writer.append(&numbers(4, 4), 10).unwrap();
     let stem = "chargingd-00000000000000000001";
@@ -135,7 +135,7 @@ fn files_are_closed_by_size_and_by_age() {
     let folder = Folder::new("rotate");
     let mut settings = folder.settings();
     settings.max_bytes = 1000;
-    let mut writer = RecordWriter::open(settings, 0).unwrap();
+    let mut writer = RecordWriter::<ChargeRecord>::open(settings, 0).unwrap();
     for number in 1..=10 {
         writer.append(&[record(number)], 0).unwrap();
     }
@@ -156,7 +156,7 @@ fn files_are_closed_by_size_and_by_age() {
 #[test]
 fn what_is_on_disk_is_passed_over_and_a_gap_is_refused() {
     let folder = Folder::new("again");
-    let mut writer = RecordWriter::open(folder.settings(), 0).unwrap();
+    let mut writer = RecordWriter::<ChargeRecord>::open(folder.settings(), 0).unwrap();
     writer.append(&numbers(1, 5), 0).unwrap();
     writer.append(&numbers(3, 8), 0).unwrap();
     assert_eq!(
@@ -170,7 +170,7 @@ fn what_is_on_disk_is_passed_over_and_a_gap_is_refused() {
 fn a_torn_tail_is_cut_off_wherever_it_was_torn() {
     let folder = Folder::new("torn");
     {
-        let mut writer = RecordWriter::open(folder.settings(), 0).unwrap();
+        let mut writer = RecordWriter::<ChargeRecord>::open(folder.settings(), 0).unwrap();
         writer.append(&numbers(1, 2), 0).unwrap();
     }
     let path = folder.0.join("chargingd-00000000000000000001.jsonl.open");
@@ -185,7 +185,7 @@ fn a_torn_tail_is_cut_off_wherever_it_was_torn() {
         if torn % 7 == 0 {
             std::fs::remove_file(&csv).unwrap();
         }
-        let mut writer = RecordWriter::open(folder.settings(), 0).unwrap();
+        let mut writer = RecordWriter::<ChargeRecord>::open(folder.settings(), 0).unwrap();
         assert_eq!(writer.last_sequence_number(), Some(2), "{torn}");
         writer.append(&[record(3)], 0).unwrap();
         assert_eq!(folder.records(), [1, 2, 3], "{torn}");
@@ -197,14 +197,14 @@ fn a_crash_while_closing_is_finished_at_the_next_start() {
     for step in 0..3 {
         let folder = Folder::new(&format!("closing-{step}"));
         {
-            let mut writer = RecordWriter::open(folder.settings(), 0).unwrap();
+            let mut writer = RecordWriter::<ChargeRecord>::open(folder.settings(), 0).unwrap();
             writer.append(&numbers(1, 2), 0).unwrap();
         }
         let names = Names::new(&folder.0, "chargingd", 1);
         for format in [Format::Csv, Format::Json].into_iter().take(step) {
             std::fs::rename(names.open(format), names.closed(format)).unwrap();
         }
-        let mut writer = RecordWriter::open(folder.settings(), 0).unwrap();
+        let mut writer = RecordWriter::<ChargeRecord>::open(folder.settings(), 0).unwrap();
         // What has its final name is whole and stays as it is.
         let csv = names.closed(Format::Csv);
         let closed = (step > 0).then(|| std::fs::read(&csv).unwrap());
@@ -227,11 +227,11 @@ fn a_crash_while_closing_is_finished_at_the_next_start() {
 fn the_last_number_is_learnt_from_closed_files() {
     let folder = Folder::new("learn");
     {
-        let mut writer = RecordWriter::open(folder.settings(), 0).unwrap();
+        let mut writer = RecordWriter::<ChargeRecord>::open(folder.settings(), 0).unwrap();
         writer.append(&numbers(1, 7), 0).unwrap();
         writer.close(ClosureReason::ManualIntervention, 0).unwrap();
     }
-    let mut writer = RecordWriter::open(folder.settings(), 0).unwrap();
+    let mut writer = RecordWriter::<ChargeRecord>::open(folder.settings(), 0).unwrap();
     assert_eq!(writer.last_sequence_number(), Some(7));
     writer.append(&numbers(6, 9), 0).unwrap();
     assert!(folder.records().into_iter().eq(1..=9));
@@ -241,13 +241,13 @@ fn the_last_number_is_learnt_from_closed_files() {
 fn the_last_number_is_learnt_also_behind_a_file_that_was_only_begun() {
     let folder = Folder::new("begun");
     {
-        let mut writer = RecordWriter::open(folder.settings(), 0).unwrap();
+        let mut writer = RecordWriter::<ChargeRecord>::open(folder.settings(), 0).unwrap();
         writer.append(&numbers(1, 7), 0).unwrap();
         writer.close(ClosureReason::ManualIntervention, 0).unwrap();
     }
     let begun = Names::new(&folder.0, "chargingd", 8);
     std::fs::write(begun.open(Format::Json), "").unwrap();
-    let mut writer = RecordWriter::open(folder.settings(), 0).unwrap();
+    let mut writer = RecordWriter::<ChargeRecord>::open(folder.settings(), 0).unwrap();
     assert_eq!(writer.last_sequence_number(), Some(7));
     writer.append(&numbers(6, 9), 0).unwrap();
     assert!(folder.records().into_iter().eq(1..=9));

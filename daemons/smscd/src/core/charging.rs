@@ -29,7 +29,7 @@ impl Core {
         (1..=AWAY_PAUSE_MS).contains(&self.credit_paused_until.saturating_sub(now.unix_ms))
     }
 
-    fn account(&self, submitter: &str) -> Option<&str> {
+    pub(super) fn account(&self, submitter: &str) -> Option<&str> {
         let peer = self.esmes.get(submitter)?;
         self.peers.get(*peer as usize)?.esme()?.account.as_deref()
     }

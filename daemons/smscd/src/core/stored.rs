@@ -6,7 +6,7 @@ use tollwire_runtime::clock::Now;
 use tollwire_smpp::pdu::Address;
 
 use super::Core;
-use crate::credit::Settling;
+use crate::credit::{self, Settling};
 use crate::effect::{Effect, RecordFacts};
 use crate::entry::{Done, Entry};
 use crate::event::{LinkId, Position, StoreFailure};
@@ -191,7 +191,12 @@ impl Core {
     pub(super) fn record(&mut self, message: Arc<Message>, done: Done, effects: &mut Vec<Effect>) {
         self.counters.records += 1;
         self.records.push_back(message.id);
-        effects.push(Effect::Record(Box::new(RecordFacts { message, done })));
+        let account = credit::payer(&message, self.account(&message.submitter)).map(Box::from);
+        effects.push(Effect::Record(Box::new(RecordFacts {
+            message,
+            done,
+            account,
+        })));
     }
 
     pub(super) fn records_stored(&mut self, up_to: u64, effects: &mut Vec<Effect>) {

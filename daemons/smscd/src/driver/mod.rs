@@ -88,7 +88,9 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
         move |report| drop(told.send(event(report)))
     })
     .map_err(Fault::unavailable)?;
-    let records = Records::start(&config, told.clone()).map_err(Fault::unavailable)?;
+    let owed = recovered.owed.iter();
+    let owed = owed.filter(|owed| !owed.record_written).count();
+    let records = Records::start(&config, owed, told.clone()).map_err(Fault::unavailable)?;
     let passwords = Checker::start(move |link, ok| {
         let _ = told.send(Event::PasswordChecked { link, ok });
     })
@@ -232,7 +234,7 @@ impl Driver {
                         hash,
                         password,
                     } => self.passwords.check(link, hash, password),
-                    Effect::Record(facts) => self.records.write(facts),
+                    Effect::Record(facts) => self.records.write(&facts),
                     Effect::Credit(order) => follow.extend(self.credit.ask(*order)),
                     Effect::Reply { token, result } => {
                         if let Some(answer) = self.operators.remove(&token) {

@@ -103,7 +103,9 @@ fn following_prints_each_record_once_and_survives_a_restart() {
         (0..count)
             .map(|_| {
                 let line = lines.next().unwrap().unwrap();
-                tollwire_cdr::from_json_line(&line).unwrap().sequence_number
+                tollwire_cdr::from_json_line::<ChargeRecord>(&line)
+                    .unwrap()
+                    .sequence_number
             })
             .collect()
     };
