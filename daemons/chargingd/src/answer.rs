@@ -1,9 +1,9 @@
 //! Answers on the wire.
 
 use tollwire_diameter::credit_control::{
-    CostInformation, CreditControlAnswer, CreditControlFailureHandling, CreditControlRequest,
-    FinalUnitAction, FinalUnitIndication, GrantedServiceUnit, MultipleServicesCreditControl,
-    UnitValue,
+    CcMoney, CostInformation, CreditControlAnswer, CreditControlFailureHandling,
+    CreditControlRequest, FinalUnitAction, FinalUnitIndication, GrantedServiceUnit,
+    MultipleServicesCreditControl, UnitValue,
 };
 use tollwire_diameter::{Identity, Message, ResultCode};
 
@@ -20,10 +20,20 @@ pub fn credit_control(
     if result_code.is_protocol_error() {
         return message.refuse(identity, result_code, None, None);
     }
-    let granted = outcome.granted_seconds.map(|seconds| GrantedServiceUnit {
+    let time = outcome.granted_seconds.map(|seconds| GrantedServiceUnit {
         cc_time: Some(seconds),
         ..GrantedServiceUnit::default()
     });
+    let sum = outcome.granted_sum.map(|sum| GrantedServiceUnit {
+        cc_money: Some(CcMoney {
+            unit_value: UnitValue::from_micro(sum.amount_micro),
+            currency_code: Some(sum.currency),
+            ..CcMoney::default()
+        }),
+        cc_service_specific_units: Some(sum.units),
+        ..GrantedServiceUnit::default()
+    });
+    let granted = time.or(sum);
     let final_unit = outcome.final_unit.then(|| FinalUnitIndication {
         final_unit_action: FinalUnitAction::Terminate,
         restriction_filter_rules: Vec::new(),

@@ -117,6 +117,8 @@ pub struct Grants {
     pub grace_seconds: u32,
     /// How long a closed session is remembered, seconds.
     pub remember_seconds: u32,
+    /// How long money stays held for a message whose client falls silent, seconds.
+    pub message_hold_seconds: u32,
     /// Sessions at once.
     pub max_sessions: usize,
     /// Whether post-paid calls go on while we cannot be asked.
@@ -130,6 +132,7 @@ impl Default for Grants {
             setup_seconds,
             grace_seconds,
             remember_seconds,
+            message_hold_seconds,
             max_sessions,
             postpaid_continues,
         } = core::Settings::default();
@@ -138,6 +141,7 @@ impl Default for Grants {
             setup_seconds,
             grace_seconds,
             remember_seconds,
+            message_hold_seconds,
             max_sessions,
             postpaid_continues,
         }
@@ -208,6 +212,11 @@ impl Configuration for Config {
             self.grants.quantum_seconds.into(),
             1,
         )?;
+        at_least(
+            "grants.message_hold_seconds",
+            self.grants.message_hold_seconds.into(),
+            1,
+        )?;
         at_least("grants.max_sessions", self.grants.max_sessions as u64, 1)?;
         if self.diameter.listen.is_empty() {
             return Err(Invalid::new("diameter.listen", "at least one address"));
@@ -240,6 +249,7 @@ impl Config {
             setup_seconds,
             grace_seconds,
             remember_seconds,
+            message_hold_seconds,
             max_sessions,
             postpaid_continues,
         } = self.grants;
@@ -248,6 +258,7 @@ impl Config {
             setup_seconds,
             grace_seconds,
             remember_seconds,
+            message_hold_seconds,
             max_sessions,
             postpaid_continues,
         }

@@ -22,6 +22,9 @@ pub struct Session {
     pub rating_group: Option<u32>,
     /// Whether the client used Multiple-Services-Credit-Control.
     pub multiple_services: bool,
+    /// Units that the client counts, if the session holds a sum of money rather than time.
+    #[serde(default)]
+    pub of_money: Option<u64>,
     /// Seconds used and reported.
     pub used_seconds: u64,
     /// Seconds granted beyond `used_seconds`.
@@ -60,6 +63,9 @@ pub struct Outcome {
     pub result_code: u32,
     /// CC-Time granted.
     pub granted_seconds: Option<u32>,
+    /// Money granted.
+    #[serde(default)]
+    pub granted_sum: Option<Sum>,
     /// The grant is the last: Final-Unit-Indication with TERMINATE.
     pub final_unit: bool,
     /// Validity-Time, seconds.
@@ -80,6 +86,7 @@ impl Outcome {
         Self {
             result_code,
             granted_seconds: None,
+            granted_sum: None,
             final_unit: false,
             validity_seconds: None,
             cost: None,
@@ -88,6 +95,17 @@ impl Outcome {
             multiple_services: false,
         }
     }
+}
+
+/// A sum of money that is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sum {
+    /// Micro-units.
+    pub amount_micro: i64,
+    /// ISO 4217 number.
+    pub currency: u32,
+    /// CC-Service-Specific-Units that it is for.
+    pub units: u64,
 }
 
 /// What the client said about the call.

@@ -6,6 +6,7 @@ use tollwire_diameter::credit_control::{CcRequestType, CreditControlRequest};
 use tollwire_runtime::clock::Now;
 
 use super::Core;
+use super::money::is_of_money;
 use super::request::{Asked, identities, learn};
 use crate::effect::Effect;
 use crate::session::{Answered, Facts, Outcome, Session};
@@ -25,6 +26,12 @@ impl Core {
             return Outcome::refused(ResultCode::RATING_FAILED.0);
         }
         let session = self.sessions.get(request.session_id.as_str());
+        if session.map_or_else(
+            || is_of_money(request),
+            |session| session.of_money.is_some(),
+        ) {
+            return self.money(now, request, effects);
+        }
         if let Some(repeated) = session.and_then(|session| repeated(session, request)) {
             self.counters.repeated += 1;
             return repeated;
@@ -83,6 +90,7 @@ impl Core {
             origin_realm: request.origin_realm.as_str().into(),
             rating_group: asked.rating_group,
             multiple_services: asked.multiple_services,
+            of_money: None,
             used_seconds: 0,
             granted_seconds: 0,
             charged_micro: 0,
@@ -245,6 +253,7 @@ impl Core {
         Outcome {
             result_code: result_code.0,
             granted_seconds: None,
+            granted_sum: None,
             final_unit: false,
             validity_seconds: None,
             cost: account.map(|account| {

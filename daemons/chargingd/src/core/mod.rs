@@ -4,13 +4,14 @@
 //! CCR-Initial   -> hold            -> Answer(grant)
 //! CCR-Update    -> debit, hold     -> Answer(grant)
 //! CCR-Terminate -> debit, release  -> Record, Answer(cost)
-//! Tick (Tcc)    -> release         -> Record
+//! Tick (Tcc)    -> release         -> Record (none for a session of money)
 //! Block         -> Abort each session
 //! ```
 //!
 //! Invariant: for each account, `balance - held >= -credit_limit`, and `held` is the sum of its sessions' holds.
 
 mod credit;
+mod money;
 mod operator;
 mod request;
 mod supervision;
@@ -37,6 +38,8 @@ pub struct Settings {
     pub grace_seconds: u32,
     /// How long a closed session is remembered, for repeated requests.
     pub remember_seconds: u32,
+    /// How long money stays held for a message whose client falls silent.
+    pub message_hold_seconds: u32,
     /// Sessions at once.
     pub max_sessions: usize,
     /// Whether a post-paid call goes on when we cannot be asked (Credit-Control-Failure-Handling CONTINUE).
@@ -50,6 +53,7 @@ impl Default for Settings {
             setup_seconds: 300,
             grace_seconds: 60,
             remember_seconds: 3600,
+            message_hold_seconds: 3600,
             max_sessions: 1_000_000,
             postpaid_continues: false,
         }

@@ -42,6 +42,13 @@ impl Core {
             "a client fell silent: its session is closed and its reservation released"
         );
         let mut session = before.clone();
+        if session.of_money.is_some() {
+            // The record is the client's, and it has nothing to abort: it hears of it with its next request.
+            self.set_held(&session.account, session.held_micro, 0);
+            session.held_micro = 0;
+            session.closed_unix_ms = Some(now.unix_ms);
+            return self.put(Some(before), session, effects);
+        }
         session.facts.end_cause = Some(EndCause::SupervisionExpired);
         session.facts.end_unix_ms = Some(now.unix_ms);
         self.set_held(&session.account, session.held_micro, 0);

@@ -1,3 +1,5 @@
+mod money;
+
 use std::time::Instant;
 
 use proptest::prelude::*;
