@@ -8,11 +8,12 @@ use crate::event::CreditAction;
 use crate::message::{Message, MessageId, Payer};
 
 /// The question about the charge of `message`, if it has one that costs something. `account` pays for a sender that
-/// has one.
+/// has one. `at_unix_ms` is when it was reason to ask: the same for a repetition.
 pub fn request(
     action: CreditAction,
     message: &Arc<Message>,
     reservation: u32,
+    at_unix_ms: i64,
     account: Option<&str>,
     repeated: bool,
 ) -> Option<Box<CreditRequest>> {
@@ -25,6 +26,7 @@ pub fn request(
         action,
         message: message.clone(),
         reservation,
+        number: number(action, message, at_unix_ms),
         payer: payer.into(),
         amount_micro: charge.amount_micro,
         currency: charge.currency,
@@ -42,6 +44,18 @@ pub fn payer<'a>(message: &'a Message, account: Option<&'a str>) -> Option<&'a s
     })
 }
 
+/// CC-Request-Number from the time alone, so that a crash does not lose it: renewals are at least a second apart, and
+/// come before the end.
+fn number(action: CreditAction, message: &Message, at_unix_ms: i64) -> u32 {
+    let seconds = at_unix_ms.saturating_sub(message.accepted_unix_ms).max(0) / 1000;
+    let seconds = u32::try_from(seconds).unwrap_or(u32::MAX - 2);
+    match action {
+        CreditAction::Reserve => 0,
+        CreditAction::Renew => seconds.saturating_add(1),
+        CreditAction::Debit | CreditAction::Release => seconds.saturating_add(2),
+    }
+}
+
 /// Whether the message costs something.
 pub fn costs(message: &Message) -> bool {
     message
@@ -57,6 +71,8 @@ pub struct Settling {
     pub message: Arc<Message>,
     /// Debit or release.
     pub debit: bool,
+    /// When that was decided.
+    pub at_unix_ms: i64,
     /// Whether the spool awaits it: the message is final.
     pub last: bool,
     /// Times asked.

@@ -82,6 +82,8 @@ pub struct CreditRequest {
     pub message: Arc<Message>,
     /// Which reservation of the message.
     pub reservation: u32,
+    /// CC-Request-Number: 0 for the first, and above the one before for each further one (RFC 8506 8.2).
+    pub number: u32,
     /// Who pays: digits of a number or name of an account.
     pub payer: Box<str>,
     /// The price, micro-units.

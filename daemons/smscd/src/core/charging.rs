@@ -43,6 +43,7 @@ impl Core {
             CreditAction::Reserve,
             &item.message,
             item.progress.reservation,
+            item.message.accepted_unix_ms,
             self.account(&item.message.submitter),
             item.maybe_reserved,
         );
@@ -152,6 +153,7 @@ impl Core {
             CreditAction::Renew,
             &item.message,
             item.progress.reservation,
+            now.unix_ms,
             self.account(&item.message.submitter),
             false,
         );
@@ -238,8 +240,10 @@ impl Core {
             };
             let repeated = settling.repeated || settling.asked > 1;
             let message = settling.message.clone();
+            let at_unix_ms = settling.at_unix_ms;
             let account = self.account(&message.submitter);
-            if let Some(request) = credit::request(action, &message, reservation, account, repeated)
+            if let Some(request) =
+                credit::request(action, &message, reservation, at_unix_ms, account, repeated)
             {
                 self.credit_in_flight += 1;
                 effects.push(Effect::Credit(request));
@@ -271,6 +275,7 @@ impl Core {
                 Settling {
                     message,
                     debit: false,
+                    at_unix_ms: now.unix_ms,
                     last: false,
                     asked: 0,
                     repeated: false,

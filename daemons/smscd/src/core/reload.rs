@@ -164,7 +164,7 @@ impl Core {
     }
 
     /// The reservation before this one was to be given back; whether that was said before the crash is not known.
-    fn release_before(&mut self, message: Arc<Message>, reservation: u32) {
+    fn release_before(&mut self, message: Arc<Message>, reservation: u32, at_unix_ms: i64) {
         let Some(before) = reservation.checked_sub(1) else {
             return;
         };
@@ -174,6 +174,7 @@ impl Core {
             Settling {
                 message,
                 debit: false,
+                at_unix_ms,
                 last: false,
                 asked: 0,
                 repeated: true,
@@ -223,7 +224,7 @@ impl Core {
                 }
                 None => self.admit(now, slot),
             }
-            self.release_before(message, reservation);
+            self.release_before(message, reservation, now.unix_ms);
         }
         for owed in recovered.owed {
             if let Some(settlement) = owed.done.settlement.filter(|_| !owed.settled) {
@@ -233,12 +234,17 @@ impl Core {
                     Settling {
                         message: owed.message.clone(),
                         debit: settlement.debit,
+                        at_unix_ms: owed.done.at_unix_ms,
                         last: true,
                         asked: 0,
                         repeated: true,
                     },
                 );
-                self.release_before(owed.message.clone(), settlement.reservation);
+                self.release_before(
+                    owed.message.clone(),
+                    settlement.reservation,
+                    owed.done.at_unix_ms,
+                );
             }
             if !owed.record_written {
                 self.record(owed.message, owed.done, effects);

@@ -176,6 +176,7 @@ impl Core {
                 Settling {
                     message: message.clone(),
                     debit: settlement.debit,
+                    at_unix_ms: done.at_unix_ms,
                     last: true,
                     asked: 0,
                     repeated: false,

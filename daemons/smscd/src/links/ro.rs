@@ -1,5 +1,5 @@
 //! Event charging with unit reservation (3GPP TS 32.299 5.2.3, RFC 8506 6) of one message: CCR-Initial holds its price,
-//! CCR-Termination takes it, or gives it back by using nothing.
+//! CCR-Update holds it for longer, CCR-Termination takes it, or gives it back by using nothing.
 
 use tollwire_diameter::base::TerminationCause;
 use tollwire_diameter::credit_control::{
@@ -27,7 +27,7 @@ pub struct Parties {
 
 /// The CCR.
 pub fn request(parties: &Parties, order: &CreditRequest) -> Message {
-    let is_first = order.action == CreditAction::Reserve;
+    let ends = matches!(order.action, CreditAction::Debit | CreditAction::Release);
     let money = || CcMoney {
         unit_value: UnitValue::from_micro(order.amount_micro),
         currency_code: currency_code(order.currency),
@@ -41,12 +41,12 @@ pub fn request(parties: &Parties, order: &CreditRequest) -> Message {
         destination_realm: parties.charging_realm.clone(),
         auth_application_id: dictionary::APPLICATION_CREDIT_CONTROL,
         service_context_id: SERVICE_CONTEXT_ID.into(),
-        cc_request_type: if is_first {
-            CcRequestType::InitialRequest
-        } else {
-            CcRequestType::TerminationRequest
+        cc_request_type: match order.action {
+            CreditAction::Reserve => CcRequestType::InitialRequest,
+            CreditAction::Renew => CcRequestType::UpdateRequest,
+            CreditAction::Debit | CreditAction::Release => CcRequestType::TerminationRequest,
         },
-        cc_request_number: u32::from(!is_first),
+        cc_request_number: order.number,
         destination_host: None,
         user_name: None,
         cc_sub_session_id: None,
@@ -59,8 +59,8 @@ pub fn request(parties: &Parties, order: &CreditRequest) -> Message {
         )],
         subscription_id_extensions: Vec::new(),
         service_identifier: None,
-        termination_cause: (!is_first).then_some(TerminationCause::Logout),
-        requested_service_unit: is_first.then(|| RequestedServiceUnit {
+        termination_cause: ends.then_some(TerminationCause::Logout),
+        requested_service_unit: (!ends).then(|| RequestedServiceUnit {
             cc_money: Some(money()),
             cc_service_specific_units: Some(units),
             ..RequestedServiceUnit::default()
@@ -124,7 +124,7 @@ pub fn answer(action: CreditAction, order_micro: i64, message: &Message) -> Cred
         .result_code()
         .unwrap_or(ResultCode::UNABLE_TO_COMPLY);
     if code.is_success() {
-        if action != CreditAction::Reserve {
+        if matches!(action, CreditAction::Debit | CreditAction::Release) {
             return CreditResult::Granted;
         }
         let granted = CreditControlAnswer::decode(message)
