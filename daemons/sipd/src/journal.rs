@@ -22,6 +22,8 @@ use crate::supervision::{CallEntry, Parties};
 
 /// A line to be written. The fields are those of [`Remembered`], in the same order.
 #[derive(Debug, Serialize)]
+// Made to be written at once, and never kept.
+#[allow(clippy::large_enum_variant)]
 pub enum Line<'a> {
     /// A call from now on.
     State {
