@@ -201,11 +201,8 @@ impl Driver {
 
     /// Carries effects out in order; what follows from them at once is handled in the same turn.
     fn carry_out(&mut self, mut effects: Vec<Effect>) {
-        // Bounded: what is handled here are backlogs and requests that could not be sent, each told once.
-        for _ in 0..16 {
-            if effects.is_empty() {
-                return;
-            }
+        // It ends: a backlog is told once, and the core leaves alone for a while who could not be asked.
+        while !effects.is_empty() {
             let mut follow = Vec::new();
             let mut entries = Vec::new();
             for effect in effects {
