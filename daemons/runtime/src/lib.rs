@@ -10,5 +10,6 @@ pub mod logging;
 pub mod metrics;
 pub mod notify;
 pub mod pace;
+pub mod password;
 pub mod records;
 pub mod signals;

@@ -5,11 +5,10 @@
 //! | `GET /esmes`, `GET /binds`, `GET /routes` | lists of [`crate::effect::EsmeView`], `BindView`, `RouteView` |
 //! | `GET /queue` | [`crate::effect::DepthView`] |
 //! | `GET /messages/{id}` | [`crate::effect::MessageView`] |
+//! | `GET /classes` | list of [`crate::tariff::TariffClass`] |
 //! | `POST /operations` with an [`Operation`] | what it asks for, or `{"status":"ok"}` |
 //! | `POST /reload` | `{"status":"ok"}`, or why the configuration cannot be used |
 //! | `GET /health`, `GET /metrics` | |
-
-use std::path::PathBuf;
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -24,11 +23,14 @@ use tollwire_runtime::metrics::Reading;
 use crate::core::Core;
 use crate::effect::{Refusal, Reply};
 use crate::event::Operation;
+use crate::tariff::{TariffClass, TariffTable};
 
 /// What an operator's request wants of the driver.
 pub(crate) enum Ask {
     /// Of the core.
     Operate(Operation),
+    /// The tariff classes.
+    Classes,
     /// The configuration read again.
     Reload,
 }
@@ -49,6 +51,13 @@ pub(crate) fn reply(result: Result<Reply, Refusal>) -> Result<Value, Problem> {
     }
 }
 
+/// The tariff classes as JSON.
+pub(crate) fn classes(table: &TariffTable) -> Result<Value, Problem> {
+    let all: Vec<&TariffClass> = table.all().collect();
+    serde_json::to_value(all)
+        .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+}
+
 /// The outcome of a reload as JSON.
 pub(crate) fn reloaded(result: Result<(), String>) -> Result<Value, Problem> {
     result
@@ -57,7 +66,7 @@ pub(crate) fn reloaded(result: Result<(), String>) -> Result<Value, Problem> {
 }
 
 /// All routes but `/metrics`.
-pub(crate) fn router(asks: Asks, _records: PathBuf) -> Router {
+pub(crate) fn router(asks: Asks) -> Router {
     Router::new()
         .route("/health", get(|| async { Json(json!({ "status": "ok" })) }))
         .route(
@@ -84,6 +93,7 @@ pub(crate) fn router(asks: Asks, _records: PathBuf) -> Router {
             "/operations",
             post(|State(asks), Json(operation)| operate(asks, operation)),
         )
+        .route("/classes", get(|State(asks)| ask(asks, Ask::Classes)))
         .route("/reload", post(|State(asks)| ask(asks, Ask::Reload)))
         .with_state(asks)
 }

@@ -336,3 +336,146 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::LazyLock;
+
+    use tollwire_runtime::config::{ConfigError, parse};
+
+    use super::*;
+
+    const SHIPPED: &str = include_str!("../../../conf/smscd.toml");
+
+    fn read(text: &str) -> Result<Config, ConfigError> {
+        parse(Path::new("smscd.toml"), text)
+    }
+
+    #[test]
+    fn the_shipped_file_is_the_default() {
+        assert_eq!(read(SHIPPED).unwrap(), Config::default());
+    }
+
+    /// The shipped file with an ESME, a route to it, an upstream, and what `change` makes of that.
+    fn example(change: impl Fn(&str) -> String) -> Result<Config, ConfigError> {
+        static HASH: LazyLock<String> =
+            LazyLock::new(|| tollwire_runtime::password::hash("secret").unwrap());
+        let hash = &*HASH;
+        read(&change(&format!(
+            "[[esme]]\nsystem_id = \"shop\"\npassword_hash = \"{hash}\"\n\
+             [[upstream]]\nname = \"north\"\naddress = \"192.0.2.1:2775\"\nsystem_id = \"us\"\n\
+             [[route]]\nname = \"phones\"\nreceivers = [\"shop\"]\n"
+        )))
+    }
+
+    #[test]
+    fn the_comments_tell_the_defaults_of_the_tables() {
+        let plain = example(str::to_owned).unwrap();
+        let defaults: Vec<&str> = SHIPPED
+            .lines()
+            .filter_map(|line| line.strip_prefix("# "))
+            .filter(|line| {
+                [
+                    "max_binds",
+                    "window",
+                    "throughput",
+                    "max_messages",
+                    "tariff_tag",
+                    "tariff_format",
+                ]
+                .iter()
+                .chain(&[
+                    "on_bad_tariff",
+                    "binds",
+                    "transmitter_only",
+                    "reconnect_",
+                    "charging",
+                ])
+                .chain(&[
+                    "hexadecimal_ids",
+                    "record",
+                    "tariff_on_next_hop",
+                    "final_on",
+                ])
+                .chain(&[
+                    "destination_window",
+                    "data_sm",
+                    "destination_prefix",
+                    "source_esmes",
+                ])
+                .any(|key| line.starts_with(key) && line.contains(" = "))
+            })
+            .collect();
+        let (esme, rest) = defaults.split_at(7);
+        let (upstream, route) = rest.split_at(10);
+        assert_eq!(route.len(), 8, "{route:?}");
+        let told = example(|text| {
+            text.replace(
+                "[[upstream]]",
+                &format!("{}\n[[upstream]]", esme.join("\n")),
+            )
+            .replace("[[route]]", &format!("{}\n[[route]]", upstream.join("\n")))
+                + &route.join("\n")
+        });
+        assert_eq!(told.unwrap(), plain);
+    }
+
+    #[test]
+    fn what_cannot_work_is_named() {
+        for (from, to, key, part) in [
+            (
+                "\"shop\"\npassword",
+                "\"a-name-of-sixteen\"\npassword",
+                "esme",
+                "15 ASCII",
+            ),
+            ("$argon2id", "argon2id", "esme", "hash-password"),
+            (
+                "receivers = [\"shop\"]",
+                "receivers = [\"phone\"]",
+                "route",
+                "no [[esme]]",
+            ),
+            (
+                "receivers = [\"shop\"]",
+                "upstreams = [\"south\"]",
+                "route",
+                "no [[upstream]]",
+            ),
+            ("receivers = [\"shop\"]", "", "route", "either"),
+            ("192.0.2.1:2775", "192.0.2.1", "upstream", "host:port"),
+            (
+                "[[esme]]",
+                "[limits]\nmax_pdu = 16\n[[esme]]",
+                "limits",
+                "max_pdu",
+            ),
+            (
+                "[[esme]]",
+                "[smpp]\nlisten_tls = [\"[::]:3550\"]\n[[esme]]",
+                "smpp.listen_tls",
+                "certificate",
+            ),
+        ] {
+            let error = example(|text| text.replacen(from, to, 1))
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains(key) && error.contains(part),
+                "{from} -> {to}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn passwords_do_not_stand_in_logs() {
+        let config = example(|text| {
+            text.replace(
+                "system_id = \"us\"",
+                "system_id = \"us\"\npassword = \"geheim\"",
+            )
+        });
+        assert!(!format!("{:?}", config.unwrap()).contains("geheim"));
+    }
+}

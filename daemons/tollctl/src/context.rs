@@ -38,6 +38,14 @@ pub(crate) struct Sockets {
         default_value = "/run/tollwire/pinholed.admin"
     )]
     pinholed: PathBuf,
+    /// Socket of smscd.
+    #[arg(
+        long,
+        global = true,
+        value_name = "SOCKET",
+        default_value = "/run/tollwire/smscd.admin"
+    )]
+    smscd: PathBuf,
 }
 
 /// Whom to ask.
@@ -46,6 +54,7 @@ pub(crate) enum Daemon {
     Chargingd,
     Sipd,
     Pinholed,
+    Smscd,
 }
 
 /// What every command is given.
@@ -61,6 +70,7 @@ impl Context<'_> {
             Daemon::Chargingd => ("chargingd", &self.sockets.chargingd),
             Daemon::Sipd => ("sipd", &self.sockets.sipd),
             Daemon::Pinholed => ("pinholed", &self.sockets.pinholed),
+            Daemon::Smscd => ("smscd", &self.sockets.smscd),
         }
     }
 

@@ -10,6 +10,7 @@ mod ledger;
 mod money;
 mod pinholes;
 mod records;
+mod sms;
 mod subscriber;
 mod table;
 mod tariff;
@@ -23,7 +24,7 @@ use clap::{Parser, Subcommand};
 use context::{Context, Sockets};
 use failure::Failure;
 
-/// Operates Tollwire: accounts, subscribers, calls, charge records.
+/// Operates Tollwire: accounts, subscribers, calls, short messages, charge records.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -61,6 +62,9 @@ enum Command {
     Records(records::Records),
     /// Media flows that are let through.
     Pinholes,
+    /// Short messages.
+    #[command(subcommand)]
+    Sms(sms::Sms),
     /// Prices.
     #[command(subcommand)]
     Tariff(tariff::Tariff),
@@ -114,6 +118,7 @@ async fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure>
         Command::Call(command) => calls::run(command, context).await,
         Command::Records(command) => records::run(command, context).await,
         Command::Pinholes => pinholes::list(context).await,
+        Command::Sms(command) => sms::run(command, context).await,
         Command::Tariff(command) => tariff::run(command, context).await,
         Command::Ledger(command) => ledger::ledger(command, context).await,
         Command::TrialBalance => ledger::trial_balance(context).await,

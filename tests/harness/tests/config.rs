@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use tollwire_harness::daemons::program;
 use tollwire_harness::process::Scratch;
 
-const DAEMONS: [&str; 3] = ["sipd", "pinholed", "chargingd"];
+const DAEMONS: [&str; 4] = ["sipd", "pinholed", "chargingd", "smscd"];
 
 fn shipped(daemon: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -77,6 +77,9 @@ fn a_value_of_the_wrong_type_is_refused_at_its_line() {
             .enumerate()
             .find_map(|(index, line)| {
                 let (key, value) = line.split_once('=')?;
+                if key.starts_with('#') {
+                    return None;
+                }
                 value.trim().parse::<u64>().ok()?;
                 Some((index, key.trim().to_owned()))
             })

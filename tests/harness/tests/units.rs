@@ -6,7 +6,7 @@ use std::process::Command;
 
 use tollwire_harness::process::{Scratch, run};
 
-const DAEMONS: [&str; 3] = ["pinholed", "chargingd", "sipd"];
+const DAEMONS: [&str; 4] = ["pinholed", "chargingd", "sipd", "smscd"];
 
 fn units() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systemd")

@@ -103,7 +103,7 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     let (asks, mut asked) = mpsc::channel::<(Ask, Answer)>(64);
     let metrics = Metrics::new("smscd");
     let gauges = Gauges::register(&metrics, admin::GAUGE_ROWS);
-    let router = admin::router(asks, config.records.directory.clone());
+    let router = admin::router(asks);
     let _serving =
         runtime_admin::serve(&config.admin.socket, config.admin.metrics, router, &metrics)
             .await
@@ -261,6 +261,9 @@ impl Driver {
                 self.operators.insert(token, answer);
                 let event = Event::Operator { token, operation };
                 self.core.handle(Now::read(), event, effects);
+            }
+            Ask::Classes => {
+                let _ = answer.send(admin::classes(&self.core.settings().tariffs));
             }
             Ask::Reload => {
                 let result = self.reload(effects);
