@@ -86,6 +86,10 @@ pub(crate) fn router(asks: Asks) -> Router {
             get(|State(asks)| operate(asks, Operation::QueueDepth)),
         )
         .route(
+            "/tariff-classes",
+            get(|State(asks)| operate(asks, Operation::ListTariffClasses)),
+        )
+        .route(
             "/messages/{id}",
             get(|State(asks), Path(id)| operate(asks, Operation::Trace { id })),
         )

@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::entry::{Done, Entry};
 use crate::event::{CreditAction, LinkId};
 use crate::message::Message;
+use crate::tariff::TariffClass;
 
 /// One thing for the driver to do.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,6 +107,8 @@ pub enum Reply {
     Binds(Vec<BindView>),
     /// [`crate::event::Operation::ListRoutes`]
     Routes(Vec<RouteView>),
+    /// [`crate::event::Operation::ListTariffClasses`]
+    Classes(Vec<ClassView>),
     /// [`crate::event::Operation::QueueDepth`]
     Depth(DepthView),
     /// [`crate::event::Operation::Trace`]
@@ -161,6 +164,16 @@ pub struct RouteView {
     pub held: bool,
     /// Messages that wait for it or are under way.
     pub messages: usize,
+}
+
+/// A price of a tariff class as the operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClassView {
+    /// The price.
+    #[serde(flatten)]
+    pub class: TariffClass,
+    /// Whether it is the one that counts now.
+    pub in_force: bool,
 }
 
 /// How much is kept.

@@ -170,6 +170,8 @@ pub enum Operation {
     ListRoutes,
     /// How much is kept.
     QueueDepth,
+    /// Every price of every tariff class.
+    ListTariffClasses,
     /// What is known of a message.
     Trace {
         /// Its id, decimal.

@@ -2,7 +2,7 @@
 
 use tollwire_smpp::session::{Role, Session, Settings};
 use tollwire_smpp::{Frame, Framer, FramingError, Pdu, command, data_coding, decode, encode};
-use tollwire_smpp::{receipt, status, time};
+use tollwire_smpp::{receipt, status, tariff, time};
 
 const LIMIT: u32 = 4096;
 
@@ -154,6 +154,43 @@ pub fn smpp_receipt(data: &[u8]) {
         again.text,
         Some(&receipt.text[..receipt.text.len().min(receipt::TEXT_LENGTH)])
     );
+}
+
+/// A tariff TLV in any format: what is read is written, and read again as the same.
+///
+/// # Panics
+/// A finding.
+pub fn smpp_tariff(data: &[u8]) {
+    let Some((format, value)) = data.split_first() else {
+        return;
+    };
+    let payer = tariff::Payer::Receiver;
+    let format = match format % 5 {
+        0 => tariff::Format::Native,
+        1 => tariff::Format::AsciiPrice {
+            currency: *b"EUR",
+            exponent: format / 32,
+            payer,
+        },
+        2 => tariff::Format::AsciiClass { payer },
+        3 => tariff::Format::IntegerClass {
+            width: 1 + format / 64,
+            payer,
+        },
+        _ => tariff::Format::BillingIdentification {
+            billing_format: 0x80,
+        },
+    };
+    if let Ok(advice) = tariff::read(&format, value) {
+        if let tariff::Price::Direct { amount_micro, .. } = advice.price {
+            assert!((0..=tariff::HIGHEST_AMOUNT_MICRO).contains(&amount_micro));
+        }
+        let written = tariff::write(&advice);
+        if format == tariff::Format::Native {
+            assert_eq!(written, value);
+        }
+        assert_eq!(tariff::read(&tariff::Format::Native, &written), Ok(advice));
+    }
 }
 
 /// Noon of 1 March 2026, UTC.

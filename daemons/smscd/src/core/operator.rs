@@ -8,7 +8,7 @@ use tollwire_smpp::session::State;
 use super::Core;
 use super::link::{NO_MESSAGE, Role};
 use crate::effect::{
-    BindView, DepthView, Effect, EsmeView, MessageView, Refusal, Reply, RouteView,
+    BindView, ClassView, DepthView, Effect, EsmeView, MessageView, Refusal, Reply, RouteView,
 };
 use crate::event::{LinkId, Operation};
 use crate::message::{Kind, Message, MessageId, MessageState, Payer};
@@ -26,6 +26,7 @@ impl Core {
             Operation::ListEsmes => Ok(Reply::Esmes(self.esmes_view())),
             Operation::ListBinds => Ok(Reply::Binds(self.binds_view())),
             Operation::ListRoutes => Ok(Reply::Routes(self.routes_view())),
+            Operation::ListTariffClasses => Ok(Reply::Classes(self.classes_view(now))),
             Operation::QueueDepth => Ok(Reply::Depth(self.depth())),
             Operation::Trace { id } => self.trace(id).map(Box::new).map(Reply::Message),
             Operation::HoldRoute { name } => self.hold(now, &name, true),
@@ -131,6 +132,19 @@ impl Core {
             .collect();
         views.sort_by_key(|view| view.link);
         views
+    }
+
+    fn classes_view(&self, now: Now) -> Vec<ClassView> {
+        let tariffs = &self.settings.tariffs;
+        tariffs
+            .all()
+            .map(|class| ClassView {
+                class: class.clone(),
+                in_force: tariffs
+                    .find(class.number, now.unix_ms)
+                    .is_some_and(|counts| std::ptr::eq(counts, class)),
+            })
+            .collect()
     }
 
     fn routes_view(&self) -> Vec<RouteView> {

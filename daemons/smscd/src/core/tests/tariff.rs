@@ -2,7 +2,8 @@ use iso_currency::Currency;
 use tollwire_smpp::tariff::{Advice, DEFAULT_TAG, Format, Payer, Price, write};
 
 use super::sim::{Got, Sim, Submit, euros, settings};
-use crate::event::{Event, LinkId};
+use crate::effect::Reply;
+use crate::event::{Event, LinkId, Operation};
 use crate::message::Charge;
 use crate::settings::{Charging, OnBadTariff, Settings, TariffOnNextHop};
 use crate::tariff::{TariffClass, TariffTable};
@@ -208,4 +209,35 @@ fn who_pays_is_asked_for_the_money() {
         sim.settle();
         sim.credit.refuse = None;
     }
+}
+
+#[test]
+fn the_operator_sees_which_price_counts() {
+    let class = |amount_micro, from: Option<i64>| TariffClass {
+        number: 7,
+        amount_micro,
+        currency: Currency::EUR,
+        description: "news".into(),
+        valid_from: from.map(|ms| jiff::Timestamp::from_millisecond(ms).unwrap()),
+    };
+    let mut settings = tariffs();
+    settings.tariffs = TariffTable::new(vec![
+        class(3, Some(super::sim::START + 1000)),
+        class(1, None),
+        class(2, Some(super::sim::START)),
+    ])
+    .unwrap();
+    let mut sim = Sim::new(settings);
+    let counting = |sim: &mut Sim| -> Vec<(i64, bool)> {
+        let Ok(Reply::Classes(classes)) = sim.operate(Operation::ListTariffClasses) else {
+            panic!();
+        };
+        classes
+            .iter()
+            .map(|view| (view.class.amount_micro, view.in_force))
+            .collect()
+    };
+    assert_eq!(counting(&mut sim), [(1, false), (2, true), (3, false)]);
+    sim.pass(1000);
+    assert_eq!(counting(&mut sim), [(1, false), (2, false), (3, true)]);
 }
