@@ -50,8 +50,9 @@ pub struct Upstream {
     /// How its tariff TLV is written.
     #[serde(default)]
     pub tariff_format: TariffFormat,
-    /// The tag of it.
-    pub tariff_tag: Option<u16>,
+    /// The tag of it; 0: it sends none.
+    #[serde(default = "defaults::tariff_tag")]
+    pub tariff_tag: u16,
     /// What becomes of a tariff that cannot be read.
     #[serde(default)]
     pub on_bad_tariff: OnBadTariff,
@@ -83,6 +84,9 @@ mod defaults {
     }
     pub fn reconnect_most_ms() -> u32 {
         60_000
+    }
+    pub fn tariff_tag() -> u16 {
+        tollwire_smpp::tariff::DEFAULT_TAG
     }
 }
 
@@ -142,7 +146,7 @@ impl Upstream {
             reconnect_first_ms: self.reconnect_first_ms,
             reconnect_most_ms: self.reconnect_most_ms,
             tariff_format: self.tariff_format.format().unwrap_or_default(),
-            tariff_tag: self.tariff_tag,
+            tariff_tag: (self.tariff_tag != 0).then_some(self.tariff_tag),
             on_bad_tariff: self.on_bad_tariff,
             hexadecimal_ids: self.hexadecimal_ids,
         }
