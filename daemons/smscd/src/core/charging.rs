@@ -3,6 +3,7 @@
 use tollwire_runtime::clock::Now;
 
 use super::Core;
+use super::finish::Ending;
 use super::stored::Pending;
 use crate::credit::{self, Settling};
 use crate::effect::Effect;
@@ -104,9 +105,11 @@ impl Core {
                 self.finish(
                     now,
                     slot,
-                    MessageState::Rejected,
-                    Cause::CreditRefused,
-                    result_code,
+                    Ending {
+                        state: MessageState::Rejected,
+                        cause: Cause::CreditRefused,
+                        status: result_code,
+                    },
                     None,
                     effects,
                 );

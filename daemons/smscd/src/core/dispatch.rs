@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tollwire_runtime::clock::Now;
 
 use super::Core;
+use super::finish::Ending;
 use super::link::Role;
 use super::stored::{Answer, Pending};
 use crate::credit;
@@ -119,9 +120,11 @@ impl Core {
             return self.finish(
                 now,
                 slot,
-                MessageState::Undeliverable,
-                Cause::NextHopRefused,
-                status::ESME_RINVMSGLEN,
+                Ending {
+                    state: MessageState::Undeliverable,
+                    cause: Cause::NextHopRefused,
+                    status: status::ESME_RINVMSGLEN,
+                },
                 None,
                 effects,
             );
@@ -239,9 +242,11 @@ impl Core {
         self.finish(
             now,
             slot,
-            MessageState::Delivered,
-            Cause::Acknowledged,
-            status::ESME_ROK,
+            Ending {
+                state: MessageState::Delivered,
+                cause: Cause::Acknowledged,
+                status: status::ESME_ROK,
+            },
             None,
             effects,
         );
@@ -342,7 +347,17 @@ impl Core {
         } else {
             (Cause::NextHopFailed, error)
         };
-        self.finish(now, slot, state, cause, status, answer, effects);
+        self.finish(
+            now,
+            slot,
+            Ending {
+                state,
+                cause,
+                status,
+            },
+            answer,
+            effects,
+        );
     }
 
     /// The next hop did not take the message.
@@ -419,7 +434,17 @@ impl Core {
                 } else {
                     Cause::AttemptsExhausted
                 };
-                return self.finish(now, slot, state, cause, command_status, None, effects);
+                return self.finish(
+                    now,
+                    slot,
+                    Ending {
+                        state,
+                        cause,
+                        status: command_status,
+                    },
+                    None,
+                    effects,
+                );
             }
         };
         if item.message.expires_unix_ms <= now.unix_ms {

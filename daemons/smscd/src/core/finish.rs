@@ -13,19 +13,32 @@ use crate::queue::{Item, Slot};
 use crate::receipt::{self, Report};
 use crate::settings::RecordRole;
 
+/// How a message ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ending {
+    /// Its last state.
+    pub state: MessageState,
+    /// Why.
+    pub cause: Cause,
+    /// As in [`Done::status`].
+    pub status: u32,
+}
+
 impl Core {
     /// The message is final. It leaves the queue now; everything that follows waits until that is stored.
-    #[allow(clippy::too_many_arguments)]
     pub(super) fn finish(
         &mut self,
         now: Now,
         slot: Slot,
-        state: MessageState,
-        cause: Cause,
-        status: u32,
+        ending: Ending,
         answer: Option<Answer>,
         effects: &mut Vec<Effect>,
     ) {
+        let Ending {
+            state,
+            cause,
+            status,
+        } = ending;
         let charged_online = self.is_charged_online(slot);
         self.mark_slot_target(slot);
         let Some(item) = self.queue.remove(now.unix_ms, slot) else {
@@ -130,9 +143,11 @@ impl Core {
         self.finish(
             now,
             slot,
-            MessageState::Expired,
-            Cause::ValidityExpired,
-            status,
+            Ending {
+                state: MessageState::Expired,
+                cause: Cause::ValidityExpired,
+                status,
+            },
             None,
             effects,
         );

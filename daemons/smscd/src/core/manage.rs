@@ -9,6 +9,7 @@ use tollwire_smpp::pdu::{self, CancelSm, QuerySm};
 use tollwire_smpp::{COctetString, Pdu};
 
 use super::Core;
+use super::finish::Ending;
 use super::stored::{Answer, Pending};
 use crate::effect::Effect;
 use crate::entry::{Cause, Entry};
@@ -137,9 +138,11 @@ impl Core {
             self.finish(
                 now,
                 slot,
-                MessageState::Deleted,
-                Cause::Cancelled,
-                status::ESME_ROK,
+                Ending {
+                    state: MessageState::Deleted,
+                    cause: Cause::Cancelled,
+                    status: status::ESME_ROK,
+                },
                 answer,
                 effects,
             );

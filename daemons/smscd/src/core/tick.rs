@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use tollwire_runtime::clock::Now;
 
 use super::Core;
+use super::finish::Ending;
 use super::link::Due;
 use crate::effect::Effect;
 use crate::entry::Cause;
@@ -82,9 +83,11 @@ impl Core {
                 self.finish(
                     now,
                     slot,
-                    MessageState::Unknown,
-                    Cause::NoReceipt,
-                    status,
+                    Ending {
+                        state: MessageState::Unknown,
+                        cause: Cause::NoReceipt,
+                        status,
+                    },
                     None,
                     effects,
                 );
