@@ -1,4 +1,7 @@
-//! `make demo`: a prepaid call through a real gate, stage by stage.
+//! `make demo`: a prepaid call through a real gate, stage by stage; then a short message that a third
+//! party pays for. `demo call` and `demo sms` show one of them.
+
+mod sms;
 
 use std::time::Duration;
 
@@ -14,6 +17,17 @@ const MICRO_PER_SECOND: i64 = 10_000;
 const PORT: u16 = 5062;
 
 fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
+    if wants("call") {
+        call();
+    }
+    if wants("sms") {
+        sms::show();
+    }
+}
+
+fn call() {
     stage("Two phones, a router between them, and the daemons on the router");
     let scene = Scene::new(Setup {
         balance_micro: SECONDS * MICRO_PER_SECOND,

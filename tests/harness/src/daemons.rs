@@ -19,8 +19,31 @@ use crate::process::{Process, Scratch};
 use crate::scene::{Account, DOMAIN, Record, Setup, sip_address};
 use crate::wait::PATIENCE;
 
-/// In the order they start.
-const ORDER: [&str; 3] = ["chargingd", "pinholed", "sipd"];
+/// The daemons of a call gate, in the order they start.
+const CALL_GATE: [Instance; 3] = [
+    Instance::of("chargingd"),
+    Instance::of("pinholed"),
+    Instance::of("sipd"),
+];
+
+/// A program under a name of its own: there may be two of a kind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Instance {
+    /// Names its configuration, log and admin socket.
+    pub(crate) name: &'static str,
+    /// Which program it is.
+    pub(crate) program: &'static str,
+}
+
+impl Instance {
+    /// The only one of its kind.
+    pub(crate) const fn of(program: &'static str) -> Self {
+        Self {
+            name: program,
+            program,
+        }
+    }
+}
 
 /// The nf_tables table of `pinholed`.
 const TABLE: &str = "tollwire";
@@ -63,10 +86,22 @@ struct Running {
 pub struct Daemons {
     folder: PathBuf,
     sip: SocketAddr,
+    order: Vec<Instance>,
     running: BTreeMap<&'static str, Running>,
 }
 
 impl Daemons {
+    /// Other daemons than those of a call gate, in the order they start. Their configurations are
+    /// to be written to `<name>.toml`.
+    pub(crate) fn of(scratch: &Scratch, order: Vec<Instance>) -> Self {
+        Self {
+            folder: scratch.path().to_owned(),
+            sip: SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), 0),
+            order,
+            running: BTreeMap::new(),
+        }
+    }
+
     /// Writes their configuration.
     pub(crate) fn prepare(net: &Net, scratch: &Scratch, setup: &Setup) -> Self {
         let folder = scratch.path();
@@ -128,14 +163,15 @@ impl Daemons {
         Self {
             folder: scratch.path().to_owned(),
             sip,
+            order: CALL_GATE.to_vec(),
             running: BTreeMap::new(),
         }
     }
 
     /// Starts all of them, each when the one before is ready.
     pub(crate) fn start(&mut self, net: &Net) {
-        for name in ORDER {
-            self.start_again(net, name);
+        for instance in self.order.clone() {
+            self.start_again(net, instance.name);
         }
     }
 
@@ -145,9 +181,10 @@ impl Daemons {
     /// When it ends, or does not get ready.
     #[track_caller]
     pub fn start_again(&mut self, net: &Net, name: &str) {
-        let name = ORDER
-            .into_iter()
-            .find(|known| *known == name)
+        let Instance { name, program } = *self
+            .order
+            .iter()
+            .find(|known| known.name == name)
             .expect("a daemon of ours");
         let path = self.folder.join(format!("{name}.notify"));
         let _ = fs::remove_file(&path);
@@ -169,7 +206,7 @@ impl Daemons {
                 "--pdeathsig=KILL",
                 "--",
             ])
-            .arg(program(name))
+            .arg(self::program(program))
             .arg("--config")
             .arg(self.folder.join(format!("{name}.toml")))
             .env("NOTIFY_SOCKET", &path)
@@ -201,8 +238,8 @@ impl Daemons {
 
     /// SIGTERM to all, in reverse order, each given time to finish.
     pub(crate) fn stop(&mut self) {
-        for name in ORDER.into_iter().rev() {
-            if let Some(mut running) = self.running.remove(name) {
+        for instance in self.order.clone().into_iter().rev() {
+            if let Some(mut running) = self.running.remove(instance.name) {
                 running.process.signal(Signal::SIGTERM);
                 running.process.wait_success(PATIENCE);
             }
@@ -261,7 +298,14 @@ impl Daemons {
     #[must_use]
     #[track_caller]
     pub fn records(&self) -> Vec<Record> {
-        let Ok(folder) = fs::read_dir(self.folder.join("records")) else {
+        self.records_in("records")
+    }
+
+    /// Every record in the files of this folder, in order.
+    #[must_use]
+    #[track_caller]
+    pub fn records_in(&self, folder: &str) -> Vec<Record> {
+        let Ok(folder) = fs::read_dir(self.folder.join(folder)) else {
             return Vec::new();
         };
         let mut files: Vec<PathBuf> = folder
@@ -331,13 +375,19 @@ impl Daemons {
     }
 
     #[track_caller]
-    fn operate(&self, operation: &Value) {
+    pub(crate) fn operate(&self, operation: &Value) {
         self.ask("chargingd", "POST", "/operations", Some(operation));
     }
 
     /// One HTTP exchange over a daemon's admin socket.
     #[track_caller]
-    fn ask(&self, daemon: &str, method: &str, path: &str, body: Option<&Value>) -> Value {
+    pub(crate) fn ask(
+        &self,
+        daemon: &str,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Value {
         let socket = self.folder.join(format!("{daemon}.admin"));
         let mut stream = UnixStream::connect(&socket).expect("the daemon listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");

@@ -27,8 +27,8 @@ use crate::process::run;
 
 const PREFIX: &str = "tollwire-";
 
-/// One network namespace, with its addresses.
-#[derive(Debug)]
+/// One network namespace, with its addresses. A copy names the same one.
+#[derive(Clone, Debug)]
 pub struct Host {
     namespace: String,
     /// 10.77.n.2 for a host, 10.77.1.1 for the router.

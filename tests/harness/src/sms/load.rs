@@ -85,6 +85,8 @@ pub struct Progress {
     pub delivered: AtomicU64,
     /// Final receipts so far.
     pub receipts: AtomicU64,
+    /// Refusals so far.
+    pub refused: AtomicU64,
     /// Submits no more when set.
     pub stop: AtomicBool,
 }
@@ -407,6 +409,7 @@ impl Load<'_> {
         } else {
             let count = self.outcome.refused.entry(frame.command_status);
             *count.or_default() += 1;
+            self.progress.refused.fetch_add(1, Ordering::Relaxed);
             if self.settings.persistent {
                 self.again.push(number);
             }
@@ -421,8 +424,10 @@ impl Load<'_> {
                 let (_, rest) = text.split_once(name)?;
                 rest.split(' ').next()
             };
-            let id = field("id:").expect("a receipt's id").to_owned();
-            let stat = field("stat:").expect("a receipt's state").to_owned();
+            let (Some(id), Some(stat)) = (field("id:"), field("stat:")) else {
+                return;
+            };
+            let (id, stat) = (id.to_owned(), stat.to_owned());
             if stat != "ACCEPTD" && stat != "ENROUTE" {
                 self.receipted += 1;
                 if stat != "DELIVRD" {
@@ -435,8 +440,13 @@ impl Load<'_> {
                 .short_message
                 .get(..NUMBER_DIGITS)
                 .and_then(|digits| std::str::from_utf8(digits).ok())
-                .and_then(|digits| digits.parse::<usize>().ok())
-                .expect("our own text");
+                .and_then(|digits| digits.parse::<usize>().ok());
+            // A message that somebody else sent to the receiver is taken, and does not count.
+            let Some(number) =
+                number.filter(|number| (1..=self.outcome.delivered.len()).contains(number))
+            else {
+                return;
+            };
             let count = &mut self.outcome.delivered[number - 1];
             *count += 1;
             // Repeated deliveries do not stand for others.
