@@ -93,3 +93,25 @@ fn mutated_receipts_and_times_do_no_harm() {
         fuzz::smpp_time(&time);
     }
 }
+
+#[test]
+fn mutated_tariffs_do_no_harm() {
+    let mut random = Random(0x1319_8A2E_0370_7344);
+    // The first octet chooses the format; prices, classes, payers, digits and a final NUL follow.
+    let seeds: [&[u8]; 5] = [
+        b"\0\x01\0\0\0\0\0\0\x02\xe6\x30EUR\x02advertiser",
+        b"\x41199\0",
+        b"\x027\0",
+        b"\x43\x01\x2c",
+        b"\x04\x80\x01\x01\0\x07\x01",
+    ];
+    for _ in 0..MUTATIONS {
+        let mut octets = seeds[random.below(seeds.len())].to_vec();
+        for _ in 0..=random.below(3) {
+            let at = 1 + random.below(octets.len() - 1);
+            octets[at] = random.next() as u8;
+        }
+        octets.truncate(1 + random.below(octets.len() + 3).min(octets.len() - 1));
+        fuzz::smpp_tariff(&octets);
+    }
+}

@@ -5,8 +5,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use tollwire_harness::daemons::program;
 use tollwire_harness::net::{Host, Net};
 use tollwire_harness::process::{Process, Scratch};
+use tollwire_harness::sms::PASSWORD;
 use tollwire_harness::wait::{PATIENCE, wait_until};
 
 use super::{Smsc, System};
@@ -20,6 +22,11 @@ const PORT: u16 = 2775;
 pub fn all() -> Vec<System> {
     vec![
         System {
+            name: OURS,
+            promise: "on disk, a charge record each",
+            start: smscd,
+        },
+        System {
             name: "node-smpp",
             promise: "in memory, no records",
             start: node,
@@ -30,6 +37,38 @@ pub fn all() -> Vec<System> {
             start: perl,
         },
     ]
+}
+
+/// `smscd` as it is installed, but for its folders; the spool is on the disk of the build.
+fn smscd(net: &Net, _: &Scratch) -> Result<Box<dyn Smsc>, String> {
+    let folder = folder().join("../../../target/bench/smscd");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    let hash = tollwire_runtime::password::hash(PASSWORD)?;
+    let at = |name: &str| folder.join(name).display().to_string();
+    let config = format!(
+        "[smpp]\nlisten = [\"127.0.0.1:{PORT}\"]\n\
+         [[esme]]\nsystem_id = \"application\"\npassword_hash = \"{hash}\"\nwindow = 1000\nmax_binds = 100\nmax_messages = 1000000\n\
+         [[esme]]\nsystem_id = \"phone\"\npassword_hash = \"{hash}\"\nwindow = 1000\nmax_binds = 100\n\
+         [[route]]\nname = \"applications\"\nreceivers = [\"application\"]\ndestination_prefix = \"4900\"\n\
+         [[route]]\nname = \"phones\"\nreceivers = [\"phone\"]\n\
+         [spool]\ndirectory = \"{}\"\n[records]\ndirectory = \"{}\"\n[admin]\nsocket = \"{}\"\n",
+        at("spool"),
+        at("records"),
+        at("admin"),
+    );
+    let file = folder.join("smscd.toml");
+    fs::write(&file, config).map_err(|error| error.to_string())?;
+    let mut command = net.router.command(program("smscd"));
+    command.arg("--config").arg(&file);
+    let mut process = Process::start("smscd", &mut command, &folder.join("log"));
+    wait_until("smscd to serve", PATIENCE, || {
+        process.ended().is_some() || process.log().contains("serving")
+    });
+    match process.ended() {
+        None => Ok(Box::new(Simple { process })),
+        Some(status) => Err(format!("smscd: {status}\n{}", process.log_tail())),
+    }
 }
 
 /// A peer that is one process and keeps nothing.
