@@ -48,10 +48,11 @@ fn smscd(net: &Net, _: &Scratch) -> Result<Box<dyn Smsc>, String> {
     let at = |name: &str| folder.join(name).display().to_string();
     let config = format!(
         "[smpp]\nlisten = [\"127.0.0.1:{PORT}\"]\n\
-         [[esme]]\nsystem_id = \"application\"\npassword_hash = \"{hash}\"\nwindow = 1000\nmax_binds = 100\nmax_messages = 1000000\n\
+         [[esme]]\nsystem_id = \"application\"\npassword_hash = \"{hash}\"\nwindow = 1000\nmax_binds = 100\nmax_messages = 4000000\n\
          [[esme]]\nsystem_id = \"phone\"\npassword_hash = \"{hash}\"\nwindow = 1000\nmax_binds = 100\n\
          [[route]]\nname = \"applications\"\nreceivers = [\"application\"]\ndestination_prefix = \"4900\"\n\
          [[route]]\nname = \"phones\"\nreceivers = [\"phone\"]\n\
+         [limits]\nmax_messages = 4000000\nmax_octets = 4000000000\n\
          [spool]\ndirectory = \"{}\"\n[records]\ndirectory = \"{}\"\n[admin]\nsocket = \"{}\"\n",
         at("spool"),
         at("records"),

@@ -388,6 +388,19 @@ impl Daemons {
         path: &str,
         body: Option<&Value>,
     ) -> Value {
+        let content = self.exchange(daemon, method, path, body);
+        serde_json::from_str(&content).expect("JSON")
+    }
+
+    /// What `GET path` answers, if it is no JSON: `/metrics`.
+    #[must_use]
+    #[track_caller]
+    pub fn text(&self, daemon: &str, path: &str) -> String {
+        self.exchange(daemon, "GET", path, None)
+    }
+
+    #[track_caller]
+    fn exchange(&self, daemon: &str, method: &str, path: &str, body: Option<&Value>) -> String {
         let socket = self.folder.join(format!("{daemon}.admin"));
         let mut stream = UnixStream::connect(&socket).expect("the daemon listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
@@ -404,7 +417,7 @@ impl Daemons {
         stream.read_to_string(&mut answer).expect("it answers");
         let (head, content) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
         assert!(head.starts_with("HTTP/1.1 2"), "{method} {path}: {answer}");
-        serde_json::from_str(content).expect("JSON")
+        content.to_owned()
     }
 
     /// Where `sipd` hears, over UDP and TCP.
