@@ -175,6 +175,38 @@ fn every_line_reads_as_it_was_written_and_no_part_of_it_does() {
     }
 }
 
+#[test]
+fn a_hundred_thousand_damaged_lines_are_read_or_refused() {
+    let seeds: Vec<Vec<u8>> = lines().iter().map(encoded).collect();
+    let mut random = 0x9E37_79B9_7F4A_7C15u64;
+    let mut next = |below: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        usize::try_from(random % below as u64).unwrap()
+    };
+    let (mut read, mut refused) = (0, 0);
+    for _ in 0..100_000 {
+        let mut octets = seeds[next(seeds.len())].clone();
+        for _ in 0..=next(3) {
+            let at = next(octets.len());
+            octets[at] = [0, 1, 0x7f, 0x80, 0xff, next(256) as u8][next(6)];
+        }
+        match encoding::read(&octets) {
+            // What was read says the same when it is written: nothing is guessed.
+            Ok(line) => {
+                read += 1;
+                assert_eq!(encoding::read(&encoded(&line)), Ok(line));
+            }
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(
+        read > 1000 && refused > 1000,
+        "{read} read, {refused} refused"
+    );
+}
+
 struct Folder(std::path::PathBuf);
 
 impl Folder {
