@@ -33,7 +33,7 @@ demo: packages
 	$(CARGO) build --workspace --bins
 	$(CARGO) run --quiet --package tollwire-harness --bin demo
 
-# The same call load through Tollwire and through Kamailio.
+# The same calls through Tollwire and Kamailio, the same messages through smscd and other SMSCs.
 bench: packages
 	$(CARGO) build --release --workspace --bins
 	$(CARGO) run --release --quiet --package tollwire-harness --bin bench

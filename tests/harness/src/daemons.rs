@@ -367,6 +367,12 @@ impl Daemons {
         crate::process::run(&mut command)
     }
 
+    /// What a daemon has logged so far.
+    #[must_use]
+    pub fn log(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.join(format!("{name}.log"))).unwrap_or_default()
+    }
+
     /// What `GET path` answers on the admin socket of `daemon`.
     #[must_use]
     #[track_caller]

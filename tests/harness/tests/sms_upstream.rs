@@ -2,12 +2,12 @@
 //! the other's receipts for its own.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use serde_json::{Value, json};
 use tollwire_harness::sms::peer::{LinkNumber, Pdu, Peer};
 use tollwire_harness::sms::scene::{
-    PHONE, SOURCE, Setup, SmsScene, message, receipt_field, route, upstream,
+    PHONE, SOURCE, Setup, SmsScene, esme, message, receipt_field, route, upstream,
 };
 use tollwire_harness::sms::tariff::direct_price;
 use tollwire_harness::sms::wire::status;
@@ -121,6 +121,61 @@ fn the_upstreams_receipt_ends_the_message_and_makes_the_record() {
     let record = stage.scene.wait_for_records(2).remove(1);
     assert_eq!(record.text("message_id"), id);
     assert_eq!(SmsScene::price_of(&record), None);
+}
+
+/// Over TLS it binds to itself: what the application sends goes out through the bridge and comes in again.
+#[test]
+fn an_upstream_may_be_reached_over_tls_and_must_be_who_it_says() {
+    let tls = |name: &str| {
+        let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 3550);
+        let more =
+            format!("tls_authorities = \"@FOLDER@/certificate.pem\"\ntls_name = \"{name}\"\n");
+        upstream("bridge", address, &more)
+    };
+    let routes = route(
+        "out",
+        "4917",
+        "upstreams = [\"bridge\"]",
+        "source_esmes = [\"application\"]\n",
+    ) + &route(
+        "in",
+        "4917",
+        "receivers = [\"phone\"]",
+        "source_esmes = [\"tollwire\"]\n",
+    );
+    for (name, is_right) in [
+        ("smscd.tollwire.example", true),
+        ("smscd.elsewhere.example", false),
+    ] {
+        let mut scene = SmsScene::new(Setup {
+            esmes: esme("application", "") + &esme("phone", "") + &esme("tollwire", ""),
+            upstreams: tls(name),
+            routes: routes.clone(),
+            tls: true,
+            ..Setup::default()
+        });
+        let server = scene.server();
+        let application = scene
+            .application
+            .must_bind(server, "transmitter", "application");
+        let phone = scene.phone.must_bind(server, "receiver", "phone");
+        scene
+            .application
+            .submit(application, &message(PHONE, "through the bridge"), &[]);
+        if is_right {
+            let delivered = scene.phone.expect_pdu(phone, "deliver_sm");
+            assert_eq!(delivered.short_message_text(), "through the bridge");
+            scene.wait_for_records(2);
+        } else {
+            wait_until("the wrong certificate to be refused", PATIENCE, || {
+                scene
+                    .daemons
+                    .log("smscd")
+                    .contains("an upstream cannot be reached")
+            });
+            assert_eq!(scene.queued(), 1);
+        }
+    }
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub struct Setup {
     pub esmes: String,
     /// `[[route]]` tables; see [`route`].
     pub routes: String,
-    /// `[[upstream]]` tables; see [`upstream`].
+    /// `[[upstream]]` tables; see [`upstream`]. `@FOLDER@` is where the certificate is.
     pub upstreams: String,
     /// Lines of `[limits]`.
     pub limits: String,
@@ -382,6 +382,10 @@ impl SmsScene {
                 "2",
                 "-subj",
                 "/CN=smscd.tollwire.example",
+                "-addext",
+                "subjectAltName=DNS:smscd.tollwire.example",
+                "-addext",
+                "basicConstraints=critical,CA:FALSE",
                 "-keyout",
                 &at("key.pem"),
                 "-out",
@@ -393,6 +397,7 @@ impl SmsScene {
     fn smscd(&self, name: &str, port: u16, esmes: &str, upstreams: &str, routes: &str) -> String {
         let at = |file: String| self.scratch.path().join(file).display().to_string();
         let setup = &self.setup;
+        let upstreams = upstreams.replace("@FOLDER@", &self.scratch.path().display().to_string());
         let tls = if setup.tls {
             format!(
                 "listen_tls = [\"0.0.0.0:{TLS_PORT}\"]\ncertificate = \"{}\"\nkey = \"{}\"\n",
