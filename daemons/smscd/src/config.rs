@@ -387,6 +387,7 @@ mod tests {
                 .iter()
                 .chain(&[
                     "on_bad_tariff",
+                    "allowed_payers",
                     "binds",
                     "transmitter_only",
                     "reconnect_",
@@ -407,8 +408,8 @@ mod tests {
                 .any(|key| line.starts_with(key) && line.contains(" = "))
             })
             .collect();
-        let (esme, rest) = defaults.split_at(7);
-        let (upstream, route) = rest.split_at(10);
+        let (esme, rest) = defaults.split_at(8);
+        let (upstream, route) = rest.split_at(11);
         assert_eq!(route.len(), 8, "{route:?}");
         let told = example(|text| {
             text.replace(

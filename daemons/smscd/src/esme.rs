@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tollwire_smpp::tariff::Format;
 
 use crate::event::LinkId;
-use crate::message::MessageId;
+use crate::message::{MessageId, Payer};
 use crate::settings::{EsmeSettings, OnBadTariff, UpstreamSettings};
 
 /// A limit of messages a second: a bucket that a second fills.
@@ -192,6 +192,23 @@ impl Peer {
                 &settings.tariff_format,
                 settings.on_bad_tariff,
             )),
+        }
+    }
+
+    /// Whether its tariffs may name this payer.
+    pub fn may_name(&self, payer: &Payer) -> bool {
+        let allowed = match &self.kind {
+            PeerKind::Esme(settings) => &settings.allowed_payers,
+            PeerKind::Upstream(settings) => &settings.allowed_payers,
+        };
+        let is = |name: &str| allowed.iter().any(|allowed| **allowed == *name);
+        match payer {
+            Payer::Receiver => is("receiver"),
+            Payer::Sender => is("sender"),
+            // An account of that name is none of the two parties.
+            Payer::ThirdParty(account) => {
+                is("*") || (!matches!(&**account, "receiver" | "sender") && is(account))
+            }
         }
     }
 

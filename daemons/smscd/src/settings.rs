@@ -53,6 +53,11 @@ impl Default for BindModes {
     }
 }
 
+/// Who may be named to pay if nothing else is said: the two that take part in the message.
+pub fn default_payers() -> Vec<Box<str>> {
+    vec!["receiver".into(), "sender".into()]
+}
+
 /// What becomes of a message whose tariff TLV cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -91,6 +96,8 @@ pub struct EsmeSettings {
     pub tariff_format: Format,
     /// Tag of its tariff TLV; without one it sends no tariffs.
     pub tariff_tag: Option<u16>,
+    /// Who its tariffs may name to pay: `receiver`, `sender`, accounts by name, `*` for every account.
+    pub allowed_payers: Vec<Box<str>>,
     /// What becomes of a tariff that cannot be read.
     pub on_bad_tariff: OnBadTariff,
     /// Account that pays when the sender does; the source address if absent.
@@ -112,6 +119,7 @@ impl Default for EsmeSettings {
             max_messages: 200_000,
             tariff_format: Format::default(),
             tariff_tag: None,
+            allowed_payers: default_payers(),
             on_bad_tariff: OnBadTariff::default(),
             account: None,
         }
@@ -227,6 +235,8 @@ pub struct UpstreamSettings {
     pub tariff_format: Format,
     /// Tag of that TLV.
     pub tariff_tag: Option<u16>,
+    /// Who its tariffs may name to pay: `receiver`, `sender`, accounts by name, `*` for every account.
+    pub allowed_payers: Vec<Box<str>>,
     /// What becomes of a tariff that cannot be read.
     pub on_bad_tariff: OnBadTariff,
     /// Whether its ids are hexadecimal in `submit_sm_resp` and decimal in receipts, a fault seen in the field.

@@ -248,7 +248,9 @@ fn payer_of(text: &str) -> Result<Payer, &'static str> {
     match text {
         "receiver" => Ok(Payer::Receiver),
         "sender" => Ok(Payer::Sender),
-        "" => Err("payer is \"receiver\", \"sender\" or an account"),
+        account if account.is_empty() || account.len() > tariff::LONGEST_ACCOUNT => {
+            Err("payer is \"receiver\", \"sender\" or an account of at most 64 octets")
+        }
         account => Ok(Payer::ThirdParty(account.into())),
     }
 }

@@ -212,6 +212,33 @@ fn a_third_party_pays_before_the_message_is_delivered() {
 }
 
 #[test]
+fn an_application_names_no_account_that_it_may_not() {
+    let mut setup = online();
+    setup.esmes = esme(
+        "application",
+        "allowed_payers = [\"sender\", \"advertiser\"]\n",
+    ) + &esme("phone", "");
+    let mut stage = Stage::new(setup);
+    stage.scene.make_account("advertiser", 300_000);
+    stage.scene.make_account("rival", 300_000);
+    for (payer, status) in [
+        ("rival", status::ESME_RINVOPTPARAMVAL),
+        ("receiver", status::ESME_RINVOPTPARAMVAL),
+        ("advertiser", 0),
+    ] {
+        let answer = stage.submit(payer, Some(&price(CENTS_19, "EUR", payer)));
+        assert_eq!(answer.status, status, "{payer}");
+    }
+    stage.delivered();
+    stage.scene.wait_until_idle();
+    assert_eq!(stage.scene.account("rival").balance_micro, 300_000);
+    assert_eq!(
+        stage.scene.account("advertiser").balance_micro,
+        300_000 - CENTS_19
+    );
+}
+
+#[test]
 fn receiver_and_sender_pay_when_the_message_says_so() {
     let mut stage = Stage::new(online());
     stage.scene.make_account(PHONE, 300_000);

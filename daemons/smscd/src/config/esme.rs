@@ -5,7 +5,7 @@ use serde::Deserialize;
 use tollwire_runtime::config::Invalid;
 
 use crate::password;
-use crate::settings::{BindModes, EsmeSettings, OnBadTariff};
+use crate::settings::{BindModes, EsmeSettings, OnBadTariff, default_payers};
 use crate::tariff::TariffFormat;
 
 /// An application that may bind.
@@ -45,6 +45,9 @@ pub struct Esme {
     /// The tag of it; 0 if it sends none.
     #[serde(default = "defaults::tariff_tag")]
     pub tariff_tag: u16,
+    /// Who its tariffs may name to pay.
+    #[serde(default = "default_payers")]
+    pub allowed_payers: Vec<Box<str>>,
     /// What becomes of a tariff that cannot be read.
     #[serde(default)]
     pub on_bad_tariff: OnBadTariff,
@@ -106,6 +109,7 @@ impl Esme {
             max_messages: self.max_messages,
             tariff_format: self.tariff_format.format().unwrap_or_default(),
             tariff_tag: (self.tariff_tag != 0).then_some(self.tariff_tag),
+            allowed_payers: self.allowed_payers.clone(),
             on_bad_tariff: self.on_bad_tariff,
             account: self.account.clone(),
         }

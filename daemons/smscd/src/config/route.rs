@@ -121,7 +121,9 @@ impl Route {
             return refuse("charging \"online\" needs `diameter.charging`".into());
         }
         if let Some(default) = &self.default_charge
-            && (default.amount_micro < 0 || default.charge().is_none() || default.payer.is_empty())
+            && (default.amount_micro < 0
+                || default.charge().is_none()
+                || !(1..=64).contains(&default.payer.len()))
         {
             return refuse(
                 "default_charge: an amount of 0 or more, an ISO 4217 code and a payer".into(),

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tollwire_runtime::config::Invalid;
 
 use crate::net::{Destination, tls};
-use crate::settings::{OnBadTariff, UpstreamSettings};
+use crate::settings::{OnBadTariff, UpstreamSettings, default_payers};
 use crate::tariff::TariffFormat;
 
 /// An SMSC that we bind to.
@@ -53,6 +53,9 @@ pub struct Upstream {
     /// The tag of it; 0: it sends none.
     #[serde(default = "defaults::tariff_tag")]
     pub tariff_tag: u16,
+    /// Who its tariffs may name to pay.
+    #[serde(default = "default_payers")]
+    pub allowed_payers: Vec<Box<str>>,
     /// What becomes of a tariff that cannot be read.
     #[serde(default)]
     pub on_bad_tariff: OnBadTariff,
@@ -147,6 +150,7 @@ impl Upstream {
             reconnect_most_ms: self.reconnect_most_ms,
             tariff_format: self.tariff_format.format().unwrap_or_default(),
             tariff_tag: (self.tariff_tag != 0).then_some(self.tariff_tag),
+            allowed_payers: self.allowed_payers.clone(),
             on_bad_tariff: self.on_bad_tariff,
             hexadecimal_ids: self.hexadecimal_ids,
         }

@@ -387,10 +387,9 @@ impl Core {
         peer: u32,
         default: Option<&Charge>,
     ) -> Result<Option<Charge>, Status> {
-        let (Some(advice), Some((_, format, on_bad))) = (
-            message.advice.as_ref(),
-            self.peers.get(peer as usize).and_then(|peer| peer.tariff()),
-        ) else {
+        let peer = self.peers.get(peer as usize).ok_or(status::ESME_RSYSERR)?;
+        let (Some(advice), Some((_, format, on_bad))) = (message.advice.as_ref(), peer.tariff())
+        else {
             return Ok(default.cloned());
         };
         if message.tlvs.iter().any(|tlv| tlv.tag == advice.tag) {
@@ -398,7 +397,9 @@ impl Core {
         }
         let tariffs = &self.settings.tariffs;
         match tariffs.charge(format, &advice.value, message.accepted_unix_ms) {
-            Ok(charge) => Ok(Some(charge)),
+            Ok(charge) if peer.may_name(&charge.payer) => Ok(Some(charge)),
+            // Who may not be named is not charged, whatever becomes of tariffs that cannot be read.
+            Ok(_) => Err(status::ESME_RINVOPTPARAMVAL),
             Err(_) if on_bad == OnBadTariff::Carry => Ok(None),
             Err(_) => Err(status::ESME_RINVOPTPARAMVAL),
         }

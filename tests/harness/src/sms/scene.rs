@@ -89,7 +89,13 @@ impl Setup {
 /// An `[[esme]]` with the password of all, and `more` lines.
 #[must_use]
 pub fn esme(system_id: &str, more: &str) -> String {
-    format!("[[esme]]\nsystem_id = \"{system_id}\"\npassword_hash = \"@HASH@\"\n{more}\n")
+    // Any account may pay, unless a test says who.
+    let payers = if more.contains("allowed_payers") {
+        ""
+    } else {
+        "allowed_payers = [\"receiver\", \"sender\", \"*\"]\n"
+    };
+    format!("[[esme]]\nsystem_id = \"{system_id}\"\npassword_hash = \"@HASH@\"\n{payers}{more}\n")
 }
 
 /// A `[[route]]` to `target` (`receivers = [...]` or `upstreams = [...]`), and `more` lines.

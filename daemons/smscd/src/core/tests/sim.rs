@@ -131,6 +131,7 @@ pub fn esme(system_id: &str) -> EsmeSettings {
     EsmeSettings {
         system_id: system_id.into(),
         password_hash: format!("hash of {system_id}").into(),
+        allowed_payers: ["receiver", "sender", "*"].map(Into::into).into(),
         ..EsmeSettings::default()
     }
 }
@@ -165,6 +166,7 @@ pub fn upstream(name: &str, binds: u32) -> UpstreamSettings {
         reconnect_most_ms: 1000,
         tariff_format: Default::default(),
         tariff_tag: None,
+        allowed_payers: crate::settings::default_payers(),
         on_bad_tariff: Default::default(),
         hexadecimal_ids: false,
     }

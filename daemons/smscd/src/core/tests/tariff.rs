@@ -125,6 +125,40 @@ fn what_cannot_be_read_is_refused_or_carried_without_a_price() {
 }
 
 #[test]
+fn who_may_not_be_named_to_pay_is_not_charged() {
+    let advertiser = cents(1, Payer::ThirdParty("advertiser".into()));
+    let rival = cents(1, Payer::ThirdParty("rival".into()));
+    let disguised = cents(1, Payer::ThirdParty("sender".into()));
+    let sender = cents(1, Payer::Sender);
+    let receiver = cents(1, Payer::Receiver);
+    let invalid = Err(status::ESME_RINVOPTPARAMVAL);
+    for on_bad_tariff in [OnBadTariff::Refuse, OnBadTariff::Carry] {
+        let mut settings = tariffs();
+        settings.esmes[0].on_bad_tariff = on_bad_tariff;
+        settings.esmes[0].allowed_payers = vec!["sender".into(), "advertiser".into()];
+        let mut sim = Sim::new(settings);
+        let app = sim.transceiver("app");
+        for tariff in [&rival, &receiver, &disguised] {
+            assert_eq!(
+                sim.submit(app, &priced(std::slice::from_ref(tariff))),
+                invalid
+            );
+        }
+        assert!(sim.disk.is_empty());
+        let phone = sim.transceiver("phone");
+        for tariff in [&advertiser, &sender] {
+            let (_, charge) = through(&mut sim, app, phone, &priced(std::slice::from_ref(tariff)));
+            assert_eq!(charge.map(|charge| charge.amount_micro), Some(10_000));
+        }
+    }
+    // Without a word of the operator, accounts are nobody's to name.
+    assert_eq!(
+        crate::settings::EsmeSettings::default().allowed_payers,
+        ["receiver".into(), "sender".into()]
+    );
+}
+
+#[test]
 fn an_esme_without_tariffs_has_its_tlvs_carried_and_nothing_read() {
     let mut sim = Sim::new(tariffs());
     let other = sim.transceiver("other");
