@@ -45,6 +45,14 @@ pub struct Session {
     pub closed_unix_ms: Option<i64>,
 }
 
+impl Session {
+    /// The ledger's key of what a request debits. Sessions are forgotten after a while and entries never: a client that
+    /// uses a Session-Id again, against RFC 6733 8.8, begins another session and spoils nobody's.
+    pub fn entry_key(&self, request_number: u32) -> String {
+        format!("{}#{request_number} {}", self.id, self.began_unix_ms)
+    }
+}
+
 /// An answer that was given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answered {

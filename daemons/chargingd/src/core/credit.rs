@@ -182,7 +182,7 @@ impl Core {
             let price = session.tariff.price_micro(session.used_seconds);
             let amount = price.saturating_sub(session.charged_micro);
             session.charged_micro = price;
-            let key = format!("{}#{}", session.id, request.cc_request_number);
+            let key = session.entry_key(request.cc_request_number);
             self.transfer(now, &session.account, amount, key, effects);
         }
     }

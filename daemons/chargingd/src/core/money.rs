@@ -229,7 +229,7 @@ impl Core {
         self.set_held(&session.account, session.held_micro, 0);
         session.held_micro = 0;
         session.charged_micro = charged;
-        let key = format!("{}#{}", session.id, request.cc_request_number);
+        let key = session.entry_key(request.cc_request_number);
         self.transfer(now, &session.account, charged, key, effects);
         session.closed_unix_ms = Some(now.unix_ms);
         let outcome = Outcome {

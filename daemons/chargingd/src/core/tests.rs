@@ -1,5 +1,6 @@
 mod money;
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use proptest::prelude::*;
@@ -131,6 +132,12 @@ impl Bench {
 
     /// What must always hold.
     fn check(&self) {
+        let mut keys = HashSet::new();
+        for mutation in &self.stored {
+            if let Mutation::Entry(entry) = mutation {
+                assert!(keys.insert(&entry.key), "two entries {:?}", entry.key);
+            }
+        }
         for account in self.core.accounts() {
             let held: i64 = (self.core.open_sessions())
                 .filter(|session| session.account == account.name)
@@ -453,6 +460,20 @@ fn a_silent_client_loses_its_session_but_not_the_customers_money() {
 }
 
 #[test]
+fn a_session_id_used_again_after_it_was_forgotten_is_another_session() {
+    let mut bench = Bench::new();
+    bench.account("alice", Payment::Prepaid, 0, 100 * SECOND_PRICE);
+    for spent in [5, 10] {
+        bench.ask("s", InitialRequest, 0, 0);
+        bench.wait(5);
+        bench.ask("s", TerminationRequest, 1, 5);
+        assert_eq!(bench.balance("alice"), (100 - spent) * SECOND_PRICE);
+        bench.wait(3601);
+        bench.handle(Event::Tick);
+    }
+}
+
+#[test]
 fn blocking_aborts_what_runs_and_charges_what_was_used() {
     let mut bench = Bench::new();
     bench.account("alice", Payment::Prepaid, 0, 100 * SECOND_PRICE);
@@ -616,7 +637,7 @@ proptest! {
 
     /// What arrives again, however late and out of order, changes nothing that is stored; the last request of a
     /// session gets its answer again.
-    #[test]
+#[test]
     fn repeats_in_any_order_change_nothing(
         credit in 0i64..400,
         steps in proptest::collection::vec(
