@@ -89,7 +89,7 @@ where
     let ms = Duration::from_millis;
     // A turn costs about a tenth of a millisecond beside what there is to do; bursts of more than a millisecond's
     // work would overflow the socket buffers of those who hear the answers.
-    let pace = Pace::adaptive(ms(1), ms(8), Duration::from_micros(600), ms(2));
+    let pace = Pace::adaptive(ms(1), ms(8), Duration::from_micros(600), ms(4));
     run_at(name, about, Some(pace), start)
 }
 
