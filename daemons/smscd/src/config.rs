@@ -470,6 +470,24 @@ mod tests {
     }
 
     #[test]
+    fn a_default_payer_is_one_that_a_tariff_can_carry() {
+        let with = |payer: &str| {
+            example(|text| {
+                format!(
+                    "{text}default_charge = {{ amount_micro = 1, currency = \"EUR\", payer = \"{payer}\" }}\n"
+                )
+            })
+        };
+        for good in ["receiver", "sender", "advertiser", &"a".repeat(64)] {
+            assert!(with(good).is_ok(), "{good}");
+        }
+        for bad in ["", "a\\u0007b", &"a".repeat(65)] {
+            let error = with(bad).unwrap_err().to_string();
+            assert!(error.contains("default_charge"), "{bad}: {error}");
+        }
+    }
+
+    #[test]
     fn passwords_do_not_stand_in_logs() {
         let config = example(|text| {
             text.replace(

@@ -244,12 +244,21 @@ impl TariffFormat {
 }
 
 /// `receiver`, `sender`, or the name of an account.
-fn payer_of(text: &str) -> Result<Payer, &'static str> {
+/// `receiver`, `sender` or an account, as the configuration writes it. What a tariff TLV cannot carry is no account:
+/// the next hop would bill another one, or refuse the message.
+///
+/// # Errors
+/// What is wrong, for the operator.
+pub fn payer_of(text: &str) -> Result<Payer, &'static str> {
     match text {
         "receiver" => Ok(Payer::Receiver),
         "sender" => Ok(Payer::Sender),
-        account if account.is_empty() || account.len() > tariff::LONGEST_ACCOUNT => {
-            Err("payer is \"receiver\", \"sender\" or an account of at most 64 octets")
+        account
+            if account.is_empty()
+                || account.len() > tariff::LONGEST_ACCOUNT
+                || account.chars().any(char::is_control) =>
+        {
+            Err("payer is \"receiver\", \"sender\" or an account: 1 to 64 octets of text")
         }
         account => Ok(Payer::ThirdParty(account.into())),
     }

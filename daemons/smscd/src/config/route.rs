@@ -6,8 +6,9 @@ use serde::Deserialize;
 use tollwire_runtime::config::Invalid;
 
 use super::Config;
-use crate::message::{Charge, Payer};
+use crate::message::Charge;
 use crate::settings::{Charging, FinalOn, RecordRole, RouteSettings, Target, TariffOnNextHop};
+use crate::tariff::payer_of;
 
 /// Where messages go.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -72,11 +73,7 @@ impl DefaultCharge {
             amount_micro: self.amount_micro,
             currency: *currency.code().as_bytes().first_chunk()?,
             class: None,
-            payer: match &*self.payer {
-                "receiver" => Payer::Receiver,
-                "sender" => Payer::Sender,
-                account => Payer::ThirdParty(account.into()),
-            },
+            payer: payer_of(&self.payer).ok()?,
         })
     }
 }
@@ -121,12 +118,10 @@ impl Route {
             return refuse("charging \"online\" needs `diameter.charging`".into());
         }
         if let Some(default) = &self.default_charge
-            && (default.amount_micro < 0
-                || default.charge().is_none()
-                || !(1..=64).contains(&default.payer.len()))
+            && (default.amount_micro < 0 || default.charge().is_none())
         {
             return refuse(
-                "default_charge: an amount of 0 or more, an ISO 4217 code and a payer".into(),
+                "default_charge: an amount of 0 or more, an ISO 4217 code, and \"receiver\", \"sender\" or an account of 1 to 64 octets".into(),
             );
         }
         Ok(())
