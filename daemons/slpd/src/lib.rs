@@ -9,4 +9,6 @@
     )
 )]
 
+pub mod config;
 pub mod event;
+pub mod limits;
