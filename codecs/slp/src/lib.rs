@@ -9,6 +9,7 @@
     )
 )]
 
+pub mod agent;
 pub mod attributes;
 pub mod authentication;
 pub mod error;

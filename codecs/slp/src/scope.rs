@@ -95,10 +95,19 @@ impl ScopeList {
 
     /// The scopes that `other` has too.
     pub fn common(&self, other: &Self) -> Self {
+        self.only(|scope| other.contains(scope))
+    }
+
+    /// The scopes that `other` has not.
+    pub fn without(&self, other: &Self) -> Self {
+        self.only(|scope| !other.contains(scope))
+    }
+
+    fn only(&self, keep: impl Fn(&str) -> bool) -> Self {
         let folded: Vec<Box<str>> = self
             .folded
             .iter()
-            .filter(|scope| other.contains(scope))
+            .filter(|scope| keep(scope))
             .cloned()
             .collect();
         let text = folded

@@ -1,0 +1,22 @@
+//! What user and service agents do to be answered, without I/O: time and datagrams come in, what to send goes out.
+//!
+//! - [`Exchange`]: a request to one agent, sent again with waits that double (RFC 2608 12.3).
+//! - [`Convergence`]: a request to everybody, with the list of those that have answered (RFC 2608 6.3).
+
+mod convergence;
+mod exchange;
+mod random;
+mod reply;
+mod request;
+mod retransmission;
+mod timers;
+
+pub use convergence::{
+    Convergence, ConvergenceEffect, ConvergenceEnd, ConvergenceEvent, ConvergenceLimits,
+};
+pub use exchange::{Exchange, ExchangeEffect, ExchangeEvent};
+pub use random::{Random, Xids};
+pub use reply::{error_of, peek};
+pub use request::{Authority, DIRECTORY_AGENT, Delivery, Group, Question, Request, SERVICE_AGENT};
+pub use retransmission::{Due, Retransmission};
+pub use timers::Timers;
