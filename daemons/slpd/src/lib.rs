@@ -10,5 +10,7 @@
 )]
 
 pub mod config;
+pub mod effect;
 pub mod event;
 pub mod limits;
+pub mod registry;
