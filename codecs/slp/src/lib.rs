@@ -18,6 +18,7 @@ mod field;
 pub mod filter;
 pub mod header;
 pub mod message;
+pub mod multicast;
 pub mod scope;
 pub mod service_type;
 pub mod tags;
