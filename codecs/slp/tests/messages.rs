@@ -494,7 +494,7 @@ fn a_reply_is_cut_at_whole_entries() {
             })
             .count();
         assert_eq!(reply.len(), taken);
-        let bytes = reply.finish(&[]).expect("short");
+        let bytes = reply.finish(true, &[]).expect("short");
         // The empty reply is the least there is.
         assert!(bytes.len() <= limit.max(20), "{} over {limit}", bytes.len());
         let message = decode(&bytes).expect("whole");

@@ -244,6 +244,8 @@ pub struct Limits {
     pub message_octets: usize,
     /// Octets of an answer on a stream.
     pub reply_octets: usize,
+    /// Registrations and values that are looked at for one request.
+    pub examined: usize,
 }
 
 impl Default for Limits {
@@ -259,6 +261,7 @@ impl Default for Limits {
             connections_per_source: 32,
             message_octets: 65_536,
             reply_octets: 4 << 20,
+            examined: 50_000,
         }
     }
 }
@@ -377,6 +380,7 @@ impl Configuration for Config {
                 self.directory_agents.window as u64,
             ),
             ("limits.sources", self.limits.sources as u64),
+            ("limits.examined", self.limits.examined as u64),
         ];
         for (key, value) in positive {
             if value == 0 {

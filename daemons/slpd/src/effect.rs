@@ -1,8 +1,10 @@
 //! What the core wants done.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
+use tollwire_slp::agent::Group;
 
 use crate::event::{Channel, ConnectionId};
 use crate::registry::Change;
@@ -17,15 +19,20 @@ pub enum Effect {
         /// A whole message.
         octets: Vec<u8>,
     },
-    /// Send a datagram to port 427 of a group.
+    /// Send a datagram to a group: by IPv4, and by IPv6 in those of these scopes that an interface's addresses allow
+    /// (RFC 3111 4.2.2).
     Multicast {
         /// The group.
-        group: IpAddr,
-        /// By this interface.
-        interface: u32,
+        group: Group,
+        /// IPv6 scopes.
+        ipv6_scopes: Vec<u8>,
+        /// From this address alone, which is one of ours; otherwise by every interface.
+        from: Option<IpAddr>,
         /// A whole message.
         octets: Vec<u8>,
     },
+    /// Hear requests for the service types with these hashes, and no others (RFC 3111 4.2.1).
+    Join(BTreeSet<u16>),
     /// Send a datagram to another agent.
     Datagram {
         /// Whom to.
@@ -47,8 +54,8 @@ pub enum Effect {
         /// The connection.
         connection: ConnectionId,
     },
-    /// Keep a change of the registry.
-    Store(Change),
+    /// Keep changes of the registry. They are on disk before any effect behind them is done.
+    Store(Vec<Change>),
     /// Answer an operator.
     Reply {
         /// The request.

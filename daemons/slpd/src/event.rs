@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::settings::Settings;
+
 /// The network's name for a stream. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(pub u64);
@@ -92,6 +94,8 @@ pub struct Attachment {
     pub interface: u32,
     /// Our address there: what an advert of ours names.
     pub address: IpAddr,
+    /// Bits of the network's prefix.
+    pub prefix: u8,
 }
 
 /// What an operator asks for.
@@ -118,16 +122,13 @@ pub enum Event {
     Arrived(Arrived),
     /// The addresses of this host have changed, or are told for the first time.
     Attached(Vec<Attachment>),
-    /// A stream that we made stands.
-    Connected {
-        /// The connection.
-        connection: ConnectionId,
-    },
     /// A stream that we made is gone, or could not be made.
     Disconnected {
         /// The connection.
         connection: ConnectionId,
     },
+    /// The file of services and the limits were read again.
+    Reloaded(Box<Settings>),
     /// The time of [`crate::core::Core::next_deadline`] has come.
     Tick,
     /// An operator asks.

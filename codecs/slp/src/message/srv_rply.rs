@@ -47,7 +47,7 @@ impl<'a> SrvRply<'a> {
     }
 }
 
-/// Writes a SrvRply entry by entry, and never beyond a length: what does not fit sets OVERFLOW instead (RFC 2608 6.1).
+/// Writes a SrvRply entry by entry, and never beyond a length (RFC 2608 6.1).
 #[derive(Debug)]
 pub struct SrvRplyWriter {
     writer: Writer,
@@ -83,7 +83,7 @@ impl SrvRplyWriter {
 
     /// Adds an entry, and keeps room for `extension` octets that belong to it.
     ///
-    /// False when it does not fit: OVERFLOW is set, and no further entry is taken.
+    /// False when it does not fit: no further entry is taken.
     pub fn push(&mut self, entry: &UrlEntry<'_>, extension: usize) -> bool {
         if self.overflow {
             return false;
@@ -114,13 +114,17 @@ impl SrvRplyWriter {
         self.overflow
     }
 
-    /// The whole message.
+    /// The whole message, with the OVERFLOW flag if there is more: it has no meaning on a stream (RFC 2608 6.2).
     ///
     /// # Errors
     /// As [`crate::encode`], for what the extensions hold.
-    pub fn finish(mut self, extensions: &[crate::Extension<'_>]) -> Result<Vec<u8>, Unencodable> {
+    pub fn finish(
+        mut self,
+        overflow: bool,
+        extensions: &[crate::Extension<'_>],
+    ) -> Result<Vec<u8>, Unencodable> {
         self.writer.patch_u16(self.count_at, self.count);
-        if self.overflow {
+        if overflow {
             header::set_overflow(&mut self.writer, 0, self.flags);
         }
         crate::extension::write_chain(&mut self.writer, 0, extensions)?;

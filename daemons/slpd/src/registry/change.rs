@@ -1,7 +1,7 @@
 //! Registering, updating and deregistering (RFC 2608 8.3, 9.3, 10.6).
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tollwire_runtime::clock::Now;
 use tollwire_slp::service_type::check_url;
@@ -36,6 +36,8 @@ pub struct Registration<'a> {
     pub fresh: bool,
     /// Who says so.
     pub source: Source,
+    /// Index of the interface it came by; zero is none.
+    pub interface: u32,
     /// Whether its signatures were verified, so that who says so does not matter.
     pub verified: bool,
 }
@@ -132,6 +134,7 @@ impl Registry {
             attributes,
             expires: expiry(now, registration)?,
             source: registration.source,
+            interface: registration.interface,
             url_blocks: stored(registration.url_blocks),
             attribute_blocks: stored(registration.attribute_blocks),
             refreshed: now.instant,
@@ -273,6 +276,7 @@ impl Registry {
                 unix_ms: snapshot.expires_unix_ms,
             }),
             source: snapshot.source,
+            interface: 0,
             url_blocks: blocks(&snapshot.url_blocks),
             attribute_blocks: blocks(&snapshot.attribute_blocks),
             refreshed: now.instant,
@@ -410,10 +414,5 @@ impl Entry {
     /// What is kept when it is gone.
     pub fn as_removal(&self) -> Change {
         removal(self)
-    }
-
-    /// When it was last heard of.
-    pub fn last_heard(&self) -> Instant {
-        self.refreshed
     }
 }

@@ -92,6 +92,8 @@ pub struct Entry {
     pub expires: Option<Expiry>,
     /// Who registered it.
     pub source: Source,
+    /// Index of the interface that it was registered by; zero is none.
+    pub interface: u32,
     /// Signatures of the URL.
     pub url_blocks: Vec<StoredBlock>,
     /// Signatures of the attribute list.
@@ -112,6 +114,11 @@ impl Entry {
                 u16::try_from(seconds).unwrap_or(u16::MAX)
             }
         }
+    }
+
+    /// Whether it is a service of this host.
+    pub fn is_local(&self) -> bool {
+        !matches!(self.source, Source::Address(_))
     }
 
     /// Whether its time is over.

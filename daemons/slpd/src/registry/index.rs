@@ -18,6 +18,8 @@ use super::postings::{EntryId, Postings, Values};
 pub struct TypeIndex {
     /// All of them.
     pub entries: Postings,
+    /// How many of them are of this host.
+    pub local: usize,
     /// By folded tag.
     pub tags: HashMap<Box<str>, Attributes>,
     /// By folded scope.
@@ -45,6 +47,7 @@ impl TypeIndex {
     /// Adds an entry.
     pub fn insert(&mut self, id: EntryId, entry: &Entry) {
         self.entries.insert(id);
+        self.local += usize::from(entry.is_local());
         for attribute in entry.attributes.iter() {
             let index = self.tags.entry(attribute.tag.clone()).or_default();
             let values = attribute.values.iter().map(|value| &value.meaning);
@@ -60,6 +63,7 @@ impl TypeIndex {
     /// Takes an entry out, as it was inserted.
     pub fn remove(&mut self, id: EntryId, entry: &Entry) {
         self.entries.remove(id);
+        self.local -= usize::from(entry.is_local());
         for attribute in entry.attributes.iter() {
             let Some(index) = self.tags.get_mut(&attribute.tag) else {
                 continue;

@@ -10,7 +10,7 @@ use tollwire_slp::text::fold;
 use tollwire_slp::{ErrorCode, Filter, Meaning, ScopeList, ServiceType, TagList};
 
 use super::Registry;
-use super::entry::{Entry, Source};
+use super::entry::Entry;
 use super::index::{TypeIndex, primary_language};
 use super::postings::{EntryId, Postings};
 
@@ -46,11 +46,11 @@ impl Registry {
     /// # Errors
     /// LANGUAGE_NOT_SUPPORTED if there are services of the type and scope, and none in the language, which a predicate
     /// needs (RFC 2608 7, 8.1).
-    pub fn find(
-        &self,
+    pub fn find<'a>(
+        &'a self,
         now: Now,
         find: &Find<'_>,
-        mut visit: impl FnMut(&Entry) -> ControlFlow<()>,
+        mut visit: impl FnMut(&'a Entry) -> ControlFlow<()>,
     ) -> Result<Found, ErrorCode> {
         let language = find.filter.map(|_| primary_language(find.language));
         let mut budget = find.budget;
@@ -64,7 +64,7 @@ impl Registry {
                     return ControlFlow::Continue(());
                 };
                 let wanted = !entry.is_over(now)
-                    && (!find.local || !matches!(entry.source, Source::Address(_)))
+                    && (!find.local || entry.is_local())
                     && entry.scopes.intersects(find.scopes)
                     && is_in(entry, language.as_deref())
                     && find
@@ -126,7 +126,12 @@ impl Registry {
     }
 
     /// Types that are registered in any of the scopes, as they compare, in order.
-    pub fn service_types(&self, authority: NamingAuthority<'_>, scopes: &ScopeList) -> Vec<&str> {
+    pub fn service_types(
+        &self,
+        authority: NamingAuthority<'_>,
+        scopes: &ScopeList,
+        local: bool,
+    ) -> Vec<&str> {
         let wanted = match authority {
             NamingAuthority::Named(name) => Some(fold(name)),
             NamingAuthority::Iana | NamingAuthority::All => None,
@@ -142,11 +147,21 @@ impl Registry {
                         service_type.naming_authority() == wanted.as_deref()
                     }
                 };
-                of_authority && scopes.iter().any(|scope| index.scopes.contains_key(scope))
+                of_authority
+                    && (!local || index.local > 0)
+                    && scopes.iter().any(|scope| index.scopes.contains_key(scope))
             })
             .map(|(service_type, _)| service_type.as_str())
             .collect();
         types.into_iter().collect()
+    }
+
+    /// Types of the services of this host.
+    pub fn local_types(&self) -> impl Iterator<Item = &ServiceType> {
+        self.types
+            .iter()
+            .filter(|(_, index)| index.local > 0)
+            .map(|(service_type, _)| service_type.as_ref())
     }
 
     /// The entry of a URL in this language: the same tag, or else the same without its dialect.
@@ -167,7 +182,7 @@ impl Registry {
         for (_, entry) in self.of_url(url) {
             let visible = !entry.is_over(now)
                 && entry.scopes.intersects(scopes)
-                && (!local || !matches!(entry.source, Source::Address(_)));
+                && (!local || entry.is_local());
             if !visible {
                 continue;
             }
@@ -273,7 +288,7 @@ impl Registry {
                 entry.scopes.intersects(scopes)
                     && wanted.is_none_or(|(language, local)| {
                         is_in(entry, Some(language))
-                            && (!local || !matches!(entry.source, Source::Address(_)))
+                            && (!local || entry.is_local())
                     })
             });
             match fits {

@@ -1,0 +1,222 @@
+//! Registrations of others (RFC 2608 8.3, 9.3, 10.6), and who may make them.
+
+use tollwire_runtime::clock::Now;
+use tollwire_slp::message::{SrvAck, SrvDeReg, SrvReg};
+use tollwire_slp::{AuthenticationBlock, Body, ErrorCode, Message, ScopeList, encode};
+
+use super::dispatch::{Asked, Outcome, reply_header};
+use super::{Core, to_store};
+use crate::effect::Effect;
+use crate::event::Channel;
+use crate::registry::{Change, Deregistration, Registration, Source};
+
+impl Core {
+    pub(super) fn registration(
+        &mut self,
+        now: Now,
+        asked: &Asked<'_>,
+        message: &Message<'_>,
+        registration: &SrvReg<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Outcome {
+        let source = match self.source_of(asked, !registration.url.authentication.is_empty()) {
+            Ok(source) => source,
+            Err(outcome) => return outcome,
+        };
+        let verified = match self.verify_registration(now, message, registration) {
+            Ok(verified) => verified,
+            Err(error) => return error.into(),
+        };
+        if let Err(error) = self.check_scopes(registration.scopes) {
+            return error.into();
+        }
+        let new = Registration {
+            url: registration.url.url,
+            language: asked.header.language,
+            service_type: registration.service_type,
+            scopes: registration.scopes,
+            attributes: registration.attributes,
+            lifetime: Some(registration.url.lifetime),
+            url_blocks: &registration.url.authentication,
+            attribute_blocks: &registration.authentication,
+            fresh: asked.header.flags.fresh,
+            source,
+            interface: interface_of(asked),
+            verified,
+        };
+        let id = match self.registry.register(now, &new) {
+            Ok(id) => id,
+            Err(error) => return error.into(),
+        };
+        self.counters.registrations += 1;
+        if let Some(entry) = self.registry.get(id) {
+            effects.push(Effect::Store(vec![entry.as_change()]));
+            if entry.is_local() {
+                let entry = entry.clone();
+                self.local_changed(now, &entry);
+                self.join(effects);
+            }
+        }
+        acknowledge(asked)
+    }
+
+    pub(super) fn deregistration(
+        &mut self,
+        now: Now,
+        asked: &Asked<'_>,
+        deregistration: &SrvDeReg<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Outcome {
+        let signed = !deregistration.url.authentication.is_empty();
+        let source = match self.source_of(asked, signed) {
+            Ok(source) => source,
+            Err(outcome) => return outcome,
+        };
+        let verified = match self.verify_deregistration(now, asked, deregistration) {
+            Ok(verified) => verified,
+            Err(error) => return error.into(),
+        };
+        if let Err(error) = self.check_scopes(deregistration.scopes) {
+            return error.into();
+        }
+        let order = Deregistration {
+            url: deregistration.url.url,
+            language: asked.header.language,
+            scopes: deregistration.scopes,
+            tags: deregistration.tags,
+            url_blocks: &deregistration.url.authentication,
+            source,
+            verified,
+        };
+        let changes = match self.registry.deregister(now, &order) {
+            Ok(changes) => changes,
+            Err(error) => return error.into(),
+        };
+        self.counters.deregistrations += 1;
+        if let Some(peers) = &mut self.peers {
+            for change in &changes {
+                let (url, language) = match change {
+                    Change::Put(snapshot) => (&snapshot.url, &snapshot.language),
+                    Change::Remove { url, language } => (url, language),
+                };
+                peers.changed(now.instant, url, language);
+            }
+        }
+        to_store(changes, effects);
+        if source == Source::Local {
+            self.join(effects);
+        }
+        acknowledge(asked)
+    }
+
+    /// Who asks to change the registry, if he may.
+    fn source_of(&mut self, asked: &Asked<'_>, signed: bool) -> Result<Source, Outcome> {
+        // Never by multicast: there is no request of that kind (RFC 2608 6.3), and whoever it reaches would take it in.
+        if asked.to_many {
+            self.counters.refused_source += 1;
+            return Err(Outcome::Silence);
+        }
+        if asked.channel.is_local() {
+            return Ok(Source::Local);
+        }
+        if !self.is_directory_agent() {
+            self.counters.refused_source += 1;
+            return Err(ErrorCode::MSG_NOT_SUPPORTED.into());
+        }
+        let Some(remote) = asked.channel.remote() else {
+            return Ok(Source::Local);
+        };
+        let address = remote.ip().to_canonical();
+        let on_link = match asked.channel {
+            Channel::Datagram { on_link, .. } => *on_link,
+            _ => self.is_attached(address),
+        };
+        let allowed = (self.settings.on_link && on_link)
+            || self
+                .settings
+                .allowed_networks
+                .iter()
+                .any(|network| network.contains(&address));
+        match allowed || signed {
+            true => Ok(Source::Address(address)),
+            // There is no code for "not from there". This one says what would help: a signature.
+            false => {
+                self.counters.refused_source += 1;
+                Err(ErrorCode::AUTHENTICATION_ABSENT.into())
+            }
+        }
+    }
+
+    /// Every scope of a registration has to be one of ours (RFC 2608 8.3).
+    fn check_scopes(&self, scopes: &str) -> Result<(), ErrorCode> {
+        let scopes = ScopeList::parse(scopes).map_err(|error| error.error_code())?;
+        match !scopes.is_empty() && scopes.is_subset(&self.settings.scopes) {
+            true => Ok(()),
+            false => Err(ErrorCode::SCOPE_NOT_SUPPORTED),
+        }
+    }
+
+    fn verify_registration(
+        &self,
+        now: Now,
+        message: &Message<'_>,
+        registration: &SrvReg<'_>,
+    ) -> Result<bool, ErrorCode> {
+        let _ = (now, message);
+        self.verify(
+            registration
+                .url
+                .authentication
+                .iter()
+                .chain(&registration.authentication),
+        )
+    }
+
+    fn verify_deregistration(
+        &self,
+        now: Now,
+        asked: &Asked<'_>,
+        deregistration: &SrvDeReg<'_>,
+    ) -> Result<bool, ErrorCode> {
+        let _ = (now, asked);
+        self.verify(deregistration.url.authentication.iter())
+    }
+
+    fn verify<'a, 'b: 'a>(
+        &self,
+        mut blocks: impl Iterator<Item = &'a AuthenticationBlock<'b>>,
+    ) -> Result<bool, ErrorCode> {
+        match blocks.next() {
+            Some(_) => Err(ErrorCode::AUTHENTICATION_UNKNOWN),
+            None if self.settings.require_authentication => Err(ErrorCode::AUTHENTICATION_ABSENT),
+            None => Ok(false),
+        }
+    }
+
+    /// Whether this agent can verify, or make, signatures of this SPI.
+    pub(super) fn knows_spi(&self, _spi: &str) -> bool {
+        false
+    }
+}
+
+fn interface_of(asked: &Asked<'_>) -> u32 {
+    match asked.channel {
+        Channel::Datagram { interface, .. } => *interface,
+        _ => 0,
+    }
+}
+
+fn acknowledge(asked: &Asked<'_>) -> Outcome {
+    let message = Message {
+        header: reply_header(asked),
+        body: Body::SrvAck(SrvAck {
+            error: ErrorCode::OK,
+        }),
+        extensions: Vec::new(),
+    };
+    let mut octets = Vec::new();
+    match encode(&message, &mut octets) {
+        Ok(()) => Outcome::Answer(octets),
+        Err(_) => Outcome::Silence,
+    }
+}
