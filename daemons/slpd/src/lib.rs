@@ -10,7 +10,9 @@
 )]
 
 pub mod config;
+pub mod core;
 pub mod effect;
 pub mod event;
 pub mod limits;
 pub mod registry;
+pub mod settings;

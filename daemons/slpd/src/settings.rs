@@ -183,7 +183,9 @@ fn own_attributes(config: &Config) -> Result<String, String> {
     AttributeList::parse(&whole).map_err(|error| format!("agent.attributes: {error}"))?;
     // An advert has to fit a datagram (RFC 2608 8.5), with its URL and its scopes.
     match whole.len() + config.agent.scopes.join(",").len() + 128 > config.network.mtu {
-        true => Err("agent.attributes: with agent.scopes they do not fit a datagram of network.mtu".into()),
+        true => Err(
+            "agent.attributes: with agent.scopes they do not fit a datagram of network.mtu".into(),
+        ),
         false => Ok(whole),
     }
 }
@@ -193,7 +195,8 @@ fn services(path: &Path, scopes: &ScopeList, language: &str) -> Result<Vec<Servi
     let text = std::fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
     let file: ServiceFile = toml::from_str(&text).map_err(|error| named(error.to_string()))?;
     for service in &file.service {
-        check(service, scopes, language).map_err(|error| named(format!("{}: {error}", service.url)))?;
+        check(service, scopes, language)
+            .map_err(|error| named(format!("{}: {error}", service.url)))?;
     }
     Ok(file.service)
 }

@@ -85,6 +85,14 @@ impl DirectoryAgent {
         !self.left && self.held_until.is_none_or(|until| now >= until)
     }
 
+    /// From when on it is asked: now, or when it was left alone for long enough. Never, if it has left.
+    pub fn usable_from(&self, now: Instant) -> Option<Instant> {
+        match self.left {
+            true => None,
+            false => Some(self.held_until.map_or(now, |until| until.max(now))),
+        }
+    }
+
     /// Those of `wanted` that it serves: all of them while it has not said which.
     fn common(&self, wanted: &ScopeList) -> ScopeList {
         match &self.advert {

@@ -7,9 +7,7 @@ use tollwire_runtime::clock::Now;
 use tollwire_slp::agent::Group;
 use tollwire_slp::message::{DaAdvert, SaAdvert, SrvRqst};
 use tollwire_slp::multicast::{LINK_LOCAL, SITE_LOCAL, widest_scope};
-use tollwire_slp::{
-    AttributeList, Body, ErrorCode, Filter, Flags, Header, Message, encode,
-};
+use tollwire_slp::{AttributeList, Body, ErrorCode, Filter, Flags, Header, Message, encode};
 
 use super::Core;
 use super::dispatch::{Asked, Outcome, reply_header};

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::ops::ControlFlow;
 
 use tollwire_runtime::clock::Now;
-use tollwire_slp::message::{AttrRply, AttrRqst, NamingAuthority, SrvRplyWriter, SrvRqst, SrvTypeRply, SrvTypeRqst};
+use tollwire_slp::message::{
+    AttrRply, AttrRqst, NamingAuthority, SrvRplyWriter, SrvRqst, SrvTypeRply, SrvTypeRqst,
+};
 use tollwire_slp::service_type::{DIRECTORY_AGENT, SERVICE_AGENT, host_of};
 use tollwire_slp::{
     AuthenticationBlock, Body, ErrorCode, Extension, Filter, Message, ScopeList, ServiceType,
@@ -290,8 +292,7 @@ fn attribute_extension<'a>(entry: &'a Entry, spi: &str) -> Option<Extension<'a>>
 fn reply(asked: &Asked<'_>, body: Body<'_>, overflow: bool) -> Outcome {
     let mut header = reply_header(asked);
     // It has no meaning on a stream (RFC 2608 6.2).
-    header.flags.overflow =
-        overflow && matches!(asked.channel, Channel::Datagram { .. });
+    header.flags.overflow = overflow && matches!(asked.channel, Channel::Datagram { .. });
     let message = Message {
         header,
         body,

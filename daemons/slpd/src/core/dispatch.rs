@@ -90,10 +90,9 @@ impl Core {
             function,
             length: octets.len(),
             to_many,
-            with_attributes: message
-                .extensions
-                .iter()
-                .any(|extension| matches!(extension, tollwire_slp::Extension::AttributeList { .. })),
+            with_attributes: message.extensions.iter().any(|extension| {
+                matches!(extension, tollwire_slp::Extension::AttributeList { .. })
+            }),
         };
         let unknown = message
             .extensions
@@ -124,10 +123,6 @@ impl Core {
         channel: &Channel,
         effects: &mut Vec<Effect>,
     ) {
-        if self.settings.slpv1 && self.is_directory_agent() && octets.first() == Some(&1) {
-            self.version_1(now, octets, channel, effects);
-            return;
-        }
         if self.may_log(now) {
             tracing::debug!(remote = ?channel.remote(), %error, "not a message");
         }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use tollwire_runtime::clock::Now;
 use tollwire_slp::ScopeList;
+use tollwire_slp::agent::Links;
 use tollwire_slp::multicast;
 
 use crate::config::Role;
@@ -74,6 +75,7 @@ pub struct Core {
     settings: Settings,
     registry: Registry,
     attachments: Vec<Attachment>,
+    links: Links,
     boot_timestamp: u32,
     next_beat: Option<Instant>,
     peers: Option<Peers>,
@@ -120,6 +122,7 @@ impl Core {
             settings,
             registry,
             attachments: Vec::new(),
+            links: Links::default(),
             boot_timestamp,
             next_beat: None,
             peers,
@@ -128,7 +131,11 @@ impl Core {
             stopping: false,
         };
         core.load_services(now, effects);
-        let local: Vec<_> = core.registry.iter().map(|(_, entry)| entry.clone()).collect();
+        let local: Vec<_> = core
+            .registry
+            .iter()
+            .map(|(_, entry)| entry.clone())
+            .collect();
         for entry in &local {
             core.local_changed(now, entry);
         }
@@ -234,8 +241,10 @@ impl Core {
             .cloned()
             .collect();
         self.attachments = attachments;
+        let attached = self.attachments.iter();
+        self.links = Links::new(attached.map(|own| (own.address, own.prefix)));
         if let Some(peers) = &mut self.peers {
-            peers.set_links(&self.attachments);
+            peers.set_links(self.links.clone());
         }
         if self.is_directory_agent() && !self.stopping {
             // Also to those who are reached by an address that came later.
@@ -266,7 +275,8 @@ impl Core {
     fn reload(&mut self, now: Now, settings: Settings, effects: &mut Vec<Effect>) {
         let adverts_differ = settings.attributes != self.settings.attributes
             || settings.scopes != self.settings.scopes;
-        self.registry.set_limits(settings.quota, settings.min_refresh);
+        self.registry
+            .set_limits(settings.quota, settings.min_refresh);
         if settings.requests != self.settings.requests {
             self.requests = SourceBuckets::new(settings.requests, settings.sources);
         }

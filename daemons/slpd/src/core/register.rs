@@ -129,7 +129,7 @@ impl Core {
         let address = remote.ip().to_canonical();
         let on_link = match asked.channel {
             Channel::Datagram { on_link, .. } => *on_link,
-            _ => self.is_attached(address),
+            _ => self.links.contains(address),
         };
         let allowed = (self.settings.on_link && on_link)
             || self

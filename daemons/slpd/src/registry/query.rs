@@ -287,8 +287,7 @@ impl Registry {
             let fits = self.get(id).is_some_and(|entry| {
                 entry.scopes.intersects(scopes)
                     && wanted.is_none_or(|(language, local)| {
-                        is_in(entry, Some(language))
-                            && (!local || entry.is_local())
+                        is_in(entry, Some(language)) && (!local || entry.is_local())
                     })
             });
             match fits {
