@@ -485,17 +485,10 @@ impl Core {
             // A directory agent hears the others, and itself.
             return;
         };
-        let xid = message.header.xid;
         let believed = match &message.body {
-            Body::DaAdvert(advert) => peers.advert(
-                now.instant,
-                &self.settings,
-                from,
-                xid,
-                advert,
-                octets,
-                effects,
-            ),
+            Body::DaAdvert(_) => {
+                peers.advert(now.instant, &self.settings, from, message, octets, effects)
+            }
             _ => peers.acknowledged(now, &self.settings, from, message),
         };
         if let Channel::Outgoing { connection, .. } = channel {
