@@ -103,6 +103,20 @@ impl ScopeList {
         self.only(|scope| !other.contains(scope))
     }
 
+    /// The scopes of both.
+    pub fn union(&self, other: &Self) -> Self {
+        let missing = other.without(self);
+        let comma = if self.is_empty() { "" } else { "," };
+        let text = format!("{}{comma}{}", self.text, missing.text);
+        let mut folded = self.folded.clone();
+        folded.extend(missing.folded);
+        folded.sort_unstable();
+        Self {
+            folded,
+            text: text.into(),
+        }
+    }
+
     fn only(&self, keep: impl Fn(&str) -> bool) -> Self {
         let folded: Vec<Box<str>> = self
             .folded
@@ -110,6 +124,10 @@ impl ScopeList {
             .filter(|scope| keep(scope))
             .cloned()
             .collect();
+        // A whole list keeps its spelling.
+        if folded.len() == self.folded.len() {
+            return self.clone();
+        }
         let text = folded
             .iter()
             .map(|scope| text::escape(scope, Context::Scope))

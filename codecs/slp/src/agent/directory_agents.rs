@@ -96,9 +96,8 @@ impl DirectoryAgent {
     /// Those of `wanted` that it serves: all of them while it has not said which.
     fn common(&self, wanted: &ScopeList) -> ScopeList {
         match &self.advert {
-            // A whole list keeps its spelling.
-            Some(advert) if !wanted.is_subset(&advert.scopes) => wanted.common(&advert.scopes),
-            _ => wanted.clone(),
+            Some(advert) => wanted.common(&advert.scopes),
+            None => wanted.clone(),
         }
     }
 }
@@ -192,15 +191,27 @@ impl DirectoryAgents {
 
     /// Takes in an advert that `from` sent, how it was come by ([`Origin::Active`] or [`Origin::Passive`]).
     pub fn hear(&mut self, from: SocketAddr, advert: &DaAdvert<'_>, origin: Origin) -> Heard {
-        if advert.error != ErrorCode::OK {
-            return Heard::Ignored(Disbelief::Error);
-        }
         if !names_a_directory_agent(advert.url) {
             return Heard::Ignored(Disbelief::Url);
         }
-        let Some(address) = self.address_of(from, advert.url) else {
-            return Heard::Ignored(Disbelief::OffLink);
-        };
+        match self.address_of(from, advert.url) {
+            Some(address) => self.hear_at(address, advert, origin),
+            None => Heard::Ignored(Disbelief::OffLink),
+        }
+    }
+
+    /// Takes in what the agent that is asked at `address` answered to a request for its advert (RFC 2608 12).
+    pub fn introduced(&mut self, address: SocketAddr, advert: &DaAdvert<'_>) -> Heard {
+        if !names_a_directory_agent(advert.url) {
+            return Heard::Ignored(Disbelief::Url);
+        }
+        self.hear_at(address, advert, Origin::Active)
+    }
+
+    fn hear_at(&mut self, address: SocketAddr, advert: &DaAdvert<'_>, origin: Origin) -> Heard {
+        if advert.error != ErrorCode::OK {
+            return Heard::Ignored(Disbelief::Error);
+        }
         if advert.boot_timestamp == 0 {
             return self.leave(address);
         }
@@ -304,6 +315,10 @@ impl DirectoryAgents {
     pub fn failed(&mut self, now: Instant, address: SocketAddr) {
         let limits = self.limits;
         if let Some(known) = self.get_mut(address) {
+            // Requests that were under way together fail together: that counts once.
+            if !known.is_usable(now) {
+                return;
+            }
             known.hold_down = known
                 .hold_down
                 .saturating_mul(2)

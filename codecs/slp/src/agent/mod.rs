@@ -4,6 +4,7 @@
 //! - [`Convergence`]: a request to everybody, with the list of those that have answered (RFC 2608 6.3).
 //! - [`DirectoryAgents`]: which of them are known, and whom to ask for which scopes (RFC 2608 11.1, 12.1).
 //! - [`Discovery`]: when to look for more (RFC 2608 12.2.1).
+//! - [`user_agent`]: all of it together.
 
 mod convergence;
 mod directory_agents;
@@ -15,6 +16,7 @@ mod reply;
 mod request;
 mod retransmission;
 mod timers;
+pub mod user_agent;
 
 pub use convergence::{
     Convergence, ConvergenceEffect, ConvergenceEnd, ConvergenceEvent, ConvergenceLimits,
