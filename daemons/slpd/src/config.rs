@@ -2,10 +2,18 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::Deserialize;
 use tollwire_runtime::config::{Configuration, Invalid};
+
+use crate::net::Wanted;
+use crate::net::interfaces::Served;
+use crate::net::stream::Bounds;
+
+/// Octets of a datagram that is heard, whatever our own MTU is.
+const LARGEST: usize = 4_096;
 
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -244,6 +252,8 @@ pub struct Limits {
     pub message_octets: usize,
     /// Octets of an answer on a stream.
     pub reply_octets: usize,
+    /// Octets of answers that wait to be written, on all streams.
+    pub queued_octets: usize,
     /// Registrations and values that are looked at for one request.
     pub examined: usize,
 }
@@ -261,6 +271,7 @@ impl Default for Limits {
             connections_per_source: 32,
             message_octets: 65_536,
             reply_octets: 4 << 20,
+            queued_octets: 64 << 20,
             examined: 50_000,
         }
     }
@@ -402,9 +413,44 @@ impl Configuration for Config {
         if self.limits.message_octets > 1 << 20 {
             return Err(Invalid::new("limits.message_octets", "at most 1048576"));
         }
+        if self.limits.queued_octets < self.limits.reply_octets {
+            return Err(Invalid::new(
+                "limits.queued_octets",
+                "at least limits.reply_octets",
+            ));
+        }
         if self.limits.reply_octets < self.network.mtu {
             return Err(Invalid::new("limits.reply_octets", "at least network.mtu"));
         }
         Ok(())
+    }
+}
+
+impl Config {
+    /// The sockets that it asks for.
+    pub(crate) fn wanted(&self) -> Wanted {
+        let socket = &self.network.registration_socket;
+        Wanted {
+            served: Served {
+                names: self.network.interfaces.clone(),
+                ipv4: self.network.ipv4,
+                ipv6: self.network.ipv6,
+            },
+            port: self.network.port,
+            // Whoever has a larger MTU than ours is heard too.
+            largest: self.network.mtu.max(LARGEST),
+            multicast_ttl: self.network.multicast_ttl,
+            broadcast: self.network.broadcast,
+            slpv1: self.agent.slpv1,
+            registration_socket: (!socket.as_os_str().is_empty()).then(|| socket.clone()),
+            bounds: Bounds {
+                message: self.limits.message_octets,
+                patience: Duration::from_secs(self.timers.message_seconds),
+                idle: Duration::from_secs(self.timers.close_conn_seconds),
+                connections: self.limits.connections,
+                per_source: self.limits.connections_per_source,
+                queued: self.limits.queued_octets,
+            },
+        }
     }
 }

@@ -96,6 +96,10 @@ pub struct Attachment {
     pub address: IpAddr,
     /// Bits of the network's prefix.
     pub prefix: u8,
+    /// Octets of SLP that the link carries in one piece.
+    pub mtu: usize,
+    /// Whether it is the host's loopback.
+    pub loopback: bool,
 }
 
 /// What an operator asks for.

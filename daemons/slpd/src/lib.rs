@@ -9,10 +9,16 @@
     )
 )]
 
+mod admin;
 pub mod config;
 pub mod core;
+mod driver;
 pub mod effect;
 pub mod event;
 pub mod limits;
+pub mod net;
 pub mod registry;
 pub mod settings;
+pub mod store;
+
+pub use driver::main;

@@ -1,3 +1,5 @@
 //! Entry point of `slpd`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    tollwire_slpd::main()
+}

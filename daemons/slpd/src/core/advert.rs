@@ -32,7 +32,8 @@ impl Core {
         boot_timestamp: u32,
         effects: &mut Vec<Effect>,
     ) {
-        for attachment in attachments {
+        // On its loopback a host speaks to itself alone, who knows.
+        for attachment in attachments.iter().filter(|own| !own.loopback) {
             let ipv6_scopes = match attachment.address {
                 IpAddr::V4(_) => Vec::new(),
                 IpAddr::V6(address) => match widest_scope(address) {

@@ -190,10 +190,30 @@ impl Core {
     /// request.
     pub(super) fn room(&self, asked: &Asked<'_>) -> usize {
         match asked.channel {
-            Channel::Datagram { on_link: true, .. } => self.settings.mtu,
-            Channel::Datagram { .. } => self.settings.mtu.min(asked.length),
+            Channel::Datagram {
+                on_link,
+                interface,
+                remote,
+                ..
+            } => {
+                let mtu = self.mtu_of(*interface, remote.is_ipv4());
+                match on_link {
+                    true => mtu,
+                    false => mtu.min(asked.length),
+                }
+            }
             _ => self.settings.reply_octets,
         }
+    }
+
+    /// Octets of SLP in a datagram by this interface: what the link carries in one piece.
+    fn mtu_of(&self, interface: u32, ipv4: bool) -> usize {
+        let link = self
+            .attachments
+            .iter()
+            .find(|own| own.interface == interface && own.address.is_ipv4() == ipv4)
+            .map_or(usize::MAX, |own| own.mtu);
+        self.settings.mtu.min(link)
     }
 }
 
