@@ -6,12 +6,8 @@ use crate::header::{Flags, Function, Header};
 use crate::message::{
     AttrRqst, Body, Message, NamingAuthority, SrvDeReg, SrvReg, SrvRqst, SrvTypeRqst, encode,
 };
+pub use crate::service_type::{DIRECTORY_AGENT, SERVICE_AGENT};
 use crate::url_entry::UrlEntry;
-
-/// The type that directory agents answer to (RFC 2608 8.1).
-pub const DIRECTORY_AGENT: &str = "service:directory-agent";
-/// The type that service agents answer to (RFC 2608 8.1).
-pub const SERVICE_AGENT: &str = "service:service-agent";
 
 /// A request, without what differs each time that it is sent: XID, flags and previous responders.
 #[derive(Debug, Clone, PartialEq, Eq)]
