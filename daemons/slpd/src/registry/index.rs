@@ -13,6 +13,9 @@ use tollwire_slp::{Filter, Meaning, ScopeList};
 use super::entry::Entry;
 use super::postings::{EntryId, Postings, Values};
 
+/// How far the entries of a run are counted before it is taken in the place of a whole scope.
+const WORTH_COUNTING: usize = 1_024;
+
 /// What the entries of one service type are found by.
 #[derive(Debug, Default)]
 pub struct TypeIndex {
@@ -90,7 +93,7 @@ impl TypeIndex {
     ) -> Plan<'a> {
         let mut best = self.scoped(scopes);
         if let Some(language) = language {
-            best = narrower(best, Plan::set(self.languages.get(language)));
+            best = narrower(best, Plan::all(self.languages.get(language)));
         }
         match filter {
             Some(filter) => self.narrow(filter, best),
@@ -100,7 +103,7 @@ impl TypeIndex {
 
     /// Entries of any of these scopes.
     fn scoped(&self, scopes: &ScopeList) -> Plan<'_> {
-        let plans = scopes.iter().map(|scope| Plan::set(self.scopes.get(scope)));
+        let plans = scopes.iter().map(|scope| Plan::all(self.scopes.get(scope)));
         Plan::union(plans.collect())
     }
 
@@ -126,7 +129,13 @@ impl TypeIndex {
                 Plan::union(plans)
             }
         };
-        match found.cost(limit) < limit {
+        // Values of a term are counted no further than pays: beyond, they are taken before all of a scope or a language.
+        let counted = match best {
+            Plan::All(_) | Plan::Union(_) => limit.min(WORTH_COUNTING),
+            _ => limit,
+        };
+        let unknown = matches!(found, Plan::Run(_)) && counted < limit;
+        match found.cost(counted) < counted || unknown {
             true => found,
             false => best,
         }
@@ -255,9 +264,9 @@ fn end_like(value: &Meaning) -> Bound<Meaning> {
 pub enum Plan<'a> {
     /// None.
     Nothing,
-    /// Every one of the type.
+    /// Every one of the type, of a scope, of a language.
     All(&'a Postings),
-    /// Those of one value, one scope, one language.
+    /// Those of one value.
     Set(&'a Postings),
     /// Those of a run of values.
     Run(Run<'a>),
@@ -300,6 +309,10 @@ impl<'a> Run<'a> {
 impl<'a> Plan<'a> {
     fn set(postings: Option<&'a Postings>) -> Self {
         postings.map_or(Self::Nothing, Self::Set)
+    }
+
+    fn all(postings: Option<&'a Postings>) -> Self {
+        postings.map_or(Self::Nothing, Self::All)
     }
 
     fn union(mut plans: Vec<Self>) -> Self {

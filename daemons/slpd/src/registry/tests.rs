@@ -725,7 +725,12 @@ fn filters() -> impl Strategy<Value = String> {
                 _ => format!("({tag}=*{number}*)"),
             }
         });
-    term.prop_recursive(3, 12, 3, |inner| {
+    let between = (0..5_usize, 0..4_u8, -4..4_i8, 0..4_i8).prop_map(|(tag, kind, from, more)| {
+        let tag = ["A", "b", "C-D", "E", "none"][tag];
+        let (from, to) = (value(kind, from), value(kind, from + more));
+        format!("(&({tag}>={to})({tag}<={from}))")
+    });
+    prop_oneof![3 => term, 1 => between].prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 1..4)
                 .prop_map(|parts| format!("(&{})", parts.concat())),
