@@ -106,6 +106,9 @@ impl ScopeList {
     /// The scopes of both.
     pub fn union(&self, other: &Self) -> Self {
         let missing = other.without(self);
+        if missing.is_empty() {
+            return self.clone();
+        }
         let comma = if self.is_empty() { "" } else { "," };
         let text = format!("{}{comma}{}", self.text, missing.text);
         let mut folded = self.folded.clone();
