@@ -4,7 +4,7 @@
 //! own. [`daemons::Daemons`] runs `sipd`, `pinholed` and `chargingd` in the router. Phones are
 //! [`sipp::Sipp`] (an independent peer driven by a scenario) or [`phone::Phone`] (a SIP endpoint
 //! that a test moves step by step), and [`media`] sends RTP and counts what arrives. [`sms`] has the
-//! peers and the scene of short messages.
+//! peers and the scene of short messages, [`slp`] those of service discovery.
 //!
 //! Everything here belongs to tests: a failed step panics with what it waited for and with the end
 //! of the logs. Whatever a test started or created is gone when its values are dropped, and what a
@@ -19,5 +19,6 @@ pub mod phone;
 pub mod process;
 pub mod scene;
 pub mod sipp;
+pub mod slp;
 pub mod sms;
 pub mod wait;

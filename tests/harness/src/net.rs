@@ -38,6 +38,11 @@ pub struct Host {
 }
 
 impl Host {
+    /// A host of another kind of net.
+    pub(crate) fn named(namespace: String, ip: IpAddr, ip6: IpAddr) -> Self {
+        Self { namespace, ip, ip6 }
+    }
+
     /// The namespace's name, as `ip netns` knows it.
     #[must_use]
     pub fn namespace(&self) -> &str {
@@ -153,19 +158,7 @@ impl Net {
     /// When not run by root, or when the kernel refuses.
     #[must_use]
     pub fn new(hosts: u8) -> Self {
-        assert!(
-            nix::unistd::geteuid().is_root(),
-            "network namespaces need root"
-        );
-        static ONCE: Once = Once::new();
-        ONCE.call_once(remove_stale);
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let base = format!(
-            "{PREFIX}{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
-
+        let base = first_name();
         let net = Self {
             router: host(format!("{base}-r"), 1, 1),
             hosts: (1..=hosts)
@@ -264,6 +257,22 @@ impl Drop for Net {
     }
 }
 
+/// What the names of the namespaces of one net begin with.
+///
+/// # Panics
+/// When not run by root.
+pub(crate) fn first_name() -> String {
+    assert!(
+        nix::unistd::geteuid().is_root(),
+        "network namespaces need root"
+    );
+    static ONCE: Once = Once::new();
+    ONCE.call_once(remove_stale);
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("{PREFIX}{}-{number}", std::process::id())
+}
+
 fn host(namespace: String, network: u8, last: u8) -> Host {
     Host {
         namespace,
@@ -274,7 +283,7 @@ fn host(namespace: String, network: u8, last: u8) -> Host {
 
 /// Feeds `lines` to `ip -batch -`.
 #[track_caller]
-fn batch(ip: &mut Command, lines: &str) {
+pub(crate) fn batch(ip: &mut Command, lines: &str) {
     let mut child = ip
         .args(["-batch", "-"])
         .stdin(Stdio::piped())
@@ -293,7 +302,7 @@ fn batch(ip: &mut Command, lines: &str) {
 }
 
 /// Kills what runs in the namespace and removes it.
-fn remove(namespace: &str) {
+pub(crate) fn remove(namespace: &str) {
     if let Ok(output) = Command::new("ip")
         .args(["netns", "pids", namespace])
         .output()
