@@ -1,5 +1,6 @@
 //! Attribute lists (RFC 2608 5): tags, and values whose type their text tells.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::tags::{TagList, check_tag};
@@ -76,6 +77,20 @@ pub struct Value {
     pub text: Box<str>,
     /// What it means.
     pub meaning: Meaning,
+}
+
+impl Value {
+    /// A string as it is meant for people: unescaped, with its case, without white space around it. Of an opaque value
+    /// the text on the wire.
+    pub fn plain(&self) -> Cow<'_, str> {
+        let text = self.text.trim_matches(is_white);
+        match self.meaning {
+            // It could be read once, so it can be read again.
+            Meaning::String(_) => text::unescape(text, Context::Attribute, false, "attr-list", 0)
+                .unwrap_or(Cow::Borrowed(text)),
+            _ => Cow::Borrowed(text),
+        }
+    }
 }
 
 /// A tag and its values; a keyword has none.

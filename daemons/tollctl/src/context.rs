@@ -46,6 +46,14 @@ pub(crate) struct Sockets {
         default_value = "/run/tollwire/smscd.admin"
     )]
     smscd: PathBuf,
+    /// Socket of slpd.
+    #[arg(
+        long,
+        global = true,
+        value_name = "SOCKET",
+        default_value = "/run/tollwire/slpd.sock"
+    )]
+    slpd: PathBuf,
 }
 
 /// Whom to ask.
@@ -55,6 +63,7 @@ pub(crate) enum Daemon {
     Sipd,
     Pinholed,
     Smscd,
+    Slpd,
 }
 
 /// What every command is given.
@@ -71,6 +80,7 @@ impl Context<'_> {
             Daemon::Sipd => ("sipd", &self.sockets.sipd),
             Daemon::Pinholed => ("pinholed", &self.sockets.pinholed),
             Daemon::Smscd => ("smscd", &self.sockets.smscd),
+            Daemon::Slpd => ("slpd", &self.sockets.slpd),
         }
     }
 

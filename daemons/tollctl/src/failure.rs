@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use thiserror::Error;
 use tollwire_runtime::admin::client::ClientError;
+use tollwire_slp_agent::Error as SlpError;
 
 /// Why a command was not carried out.
 #[derive(Debug, Error)]
@@ -30,6 +31,9 @@ pub(crate) enum Failure {
         /// What is missing or wrong.
         error: serde_json::Error,
     },
+    /// An agent on the network gave no answer, or refuses.
+    #[error("{0}")]
+    Slp(#[from] SlpError),
     /// A payment may or may not have been taken.
     #[error(
         "{source}; repeat it with --reference {reference}: under one reference a payment is taken once"
@@ -65,8 +69,14 @@ impl Failure {
                 error: ClientError::Refused { .. },
                 ..
             } => 1,
+            Self::Slp(
+                SlpError::Invalid(_)
+                | SlpError::Unfit(_)
+                | SlpError::Impossible(_)
+                | SlpError::Refused { .. },
+            ) => 1,
             Self::TopUp { source, .. } => return source.code(),
-            Self::Daemon { .. } | Self::Answer { .. } => 69,
+            Self::Daemon { .. } | Self::Answer { .. } | Self::Slp(_) => 69,
             Self::File { .. } | Self::Output(_) => 74,
         })
     }

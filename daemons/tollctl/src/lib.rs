@@ -10,6 +10,7 @@ mod ledger;
 mod money;
 mod pinholes;
 mod records;
+mod slp;
 mod sms;
 mod subscriber;
 mod table;
@@ -24,13 +25,13 @@ use clap::{Parser, Subcommand};
 use context::{Context, Sockets};
 use failure::Failure;
 
-/// Operates Tollwire: accounts, subscribers, calls, short messages, charge records.
+/// Operates Tollwire: accounts, subscribers, calls, short messages, services, charge records.
 #[derive(Debug, Parser)]
 #[command(
     version,
     arg_required_else_help = true,
     after_help = "Exit codes: 0 done; 1 the daemon refuses, or what was checked is wrong; 2 wrong usage; \
-                  69 a daemon cannot be reached; 74 a file cannot be read."
+                  69 a daemon or agent cannot be reached; 74 a file cannot be read."
 )]
 struct Arguments {
     #[command(flatten)]
@@ -65,6 +66,8 @@ enum Command {
     /// Short messages.
     #[command(subcommand)]
     Sms(sms::Sms),
+    /// Services on the network.
+    Slp(slp::Slp),
     /// Prices.
     #[command(subcommand)]
     Tariff(tariff::Tariff),
@@ -119,6 +122,7 @@ async fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure>
         Command::Records(command) => records::run(command, context).await,
         Command::Pinholes => pinholes::list(context).await,
         Command::Sms(command) => sms::run(command, context).await,
+        Command::Slp(command) => slp::run(command, context).await,
         Command::Tariff(command) => tariff::run(command, context).await,
         Command::Ledger(command) => ledger::ledger(command, context).await,
         Command::TrialBalance => ledger::trial_balance(context).await,

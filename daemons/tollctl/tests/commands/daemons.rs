@@ -23,7 +23,7 @@ struct Shared {
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
-/// All three daemons behind one socket.
+/// All daemons behind one socket.
 pub struct Daemons {
     shared: Shared,
     socket: PathBuf,
@@ -84,7 +84,7 @@ impl Daemons {
     /// `tollctl` with the sockets given, not yet started.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = tollctl();
-        for daemon in ["--chargingd", "--sipd", "--pinholed"] {
+        for daemon in ["--chargingd", "--sipd", "--pinholed", "--slpd"] {
             command.arg(daemon).arg(&self.socket);
         }
         command.args(arguments);

@@ -4,4 +4,5 @@ mod account;
 mod calls;
 mod daemons;
 mod records;
+mod slp;
 mod subscriber;
