@@ -171,7 +171,7 @@ impl Core {
                 }
             }
         };
-        if let Channel::Datagram { on_link: false, .. } = asked.channel {
+        if matches!(asked.channel, Channel::Datagram { .. }) && !self.is_trusted(asked.channel) {
             // Who pretends to be somebody else gets nobody more than the pretence costs.
             let octets = u32::try_from(octets.len()).unwrap_or(u32::MAX);
             let paid = remote.is_some_and(|remote| self.off_link.take(now.instant, remote, octets));
@@ -197,12 +197,25 @@ impl Core {
                 ..
             } => {
                 let mtu = self.mtu_of(*interface, remote.is_ipv4());
-                match on_link {
+                match *on_link || self.is_trusted(asked.channel) {
                     true => mtu,
                     false => mtu.min(asked.length),
                 }
             }
             _ => self.settings.reply_octets,
+        }
+    }
+
+    /// Whether the sender is on a network of ours, or on one that the operator has named: there, a sender's address is
+    /// believed.
+    fn is_trusted(&self, channel: &Channel) -> bool {
+        match channel {
+            Channel::Datagram { on_link: true, .. } => true,
+            channel => channel.remote().is_some_and(|remote| {
+                let address = remote.ip().to_canonical();
+                let mut allowed = self.settings.allowed_networks.iter();
+                allowed.any(|network| network.contains(&address))
+            }),
         }
     }
 

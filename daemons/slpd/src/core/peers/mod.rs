@@ -12,7 +12,7 @@ use tollwire_slp::agent::{
     DirectoryAgentLimits, DirectoryAgents, Discovery, Exchange, ExchangeEffect, ExchangeEvent,
     Heard, Links, Origin, Random, Request, Xids, peek,
 };
-use tollwire_slp::{Body, Function, Message};
+use tollwire_slp::{Body, ErrorCode, Function, Message};
 
 use self::registrar::{Registrar, Surroundings};
 use super::Core;
@@ -342,6 +342,9 @@ impl Peers {
             .get(address)
             .and_then(|known| known.advert.as_ref())
             .map(|advert| settings.scopes.common(&advert.scopes));
+        if self.waits_for_another(now.instant, address) {
+            return;
+        }
         let (Some(mut registrar), Some(scopes)) = (self.registrars.remove(&address), common) else {
             return;
         };
@@ -381,6 +384,46 @@ impl Peers {
         self.registrars.insert(address, registrar);
     }
 
+    /// An agent may be heard by IPv6 and by IPv4, and a registration is of the address that it came from: it is told by
+    /// one of them, IPv6, and by the other only when it turns out to be another agent, or the first is of no use.
+    fn waits_for_another(&mut self, now: Instant, address: SocketAddr) -> bool {
+        let Some(registrar) = self.registrars.get(&address) else {
+            return false;
+        };
+        if let Some(first) = registrar.alias_of() {
+            let alive = self.is_usable(now, first);
+            if !alive && let Some(registrar) = self.registrars.get_mut(&address) {
+                registrar.stand_in();
+            }
+            return alive;
+        }
+        address.is_ipv4()
+            && self.registrars.iter().any(|(other, registrar)| {
+                other.is_ipv6()
+                    && !registrar.is_done()
+                    && self.may_be_one(address, *other)
+                    && self.is_usable(now, *other)
+            })
+    }
+
+    /// Whether the agent at this address is told of services, and answers.
+    fn is_usable(&self, now: Instant, address: SocketAddr) -> bool {
+        self.registrars.contains_key(&address)
+            && self
+                .known
+                .get(address)
+                .is_some_and(|known| known.is_usable(now))
+    }
+
+    /// Whether two addresses may be of one agent: it started at one time, and says the same of itself.
+    fn may_be_one(&self, one: SocketAddr, other: SocketAddr) -> bool {
+        let said = |address| {
+            let advert = self.known.get(address)?.advert.as_ref()?;
+            Some((advert.boot_timestamp, &advert.scopes, &advert.attributes))
+        };
+        one.is_ipv4() != other.is_ipv4() && said(one).is_some() && said(one) == said(other)
+    }
+
     fn acknowledged(
         &mut self,
         now: Now,
@@ -394,17 +437,44 @@ impl Peers {
         };
         let found = self
             .registrars
-            .iter_mut()
+            .iter()
             .find(|(address, registrar)| address.ip() == from.ip() && registrar.uses(xid));
-        let Some((address, registrar)) = found else {
+        let Some((address, _)) = found else {
             return false;
         };
         let address = *address;
         self.deadline = Some(now.instant);
+        if ack.error == ErrorCode::AUTHENTICATION_ABSENT && self.is_told_by_another(address, xid) {
+            self.known.answered(address);
+            return true;
+        }
+        let Some(registrar) = self.registrars.get_mut(&address) else {
+            return false;
+        };
         match registrar.acknowledged(now.instant, settings, address, xid, ack.error) {
             true => self.known.answered(address),
             // DA_BUSY_NOW: with exponential backoff (RFC 2608 7).
             false => self.known.failed(now.instant, address),
+        }
+        true
+    }
+
+    /// A service is refused that we registered by another address of what may be the same agent: so it is.
+    fn is_told_by_another(&mut self, address: SocketAddr, xid: u16) -> bool {
+        let Some(registrar) = self.registrars.get(&address) else {
+            return false;
+        };
+        let first = self
+            .registrars
+            .iter()
+            .find(|(other, told)| {
+                self.may_be_one(address, **other) && registrar.was_told_by(xid, told)
+            })
+            .map(|(other, _)| *other);
+        let Some(first) = first else { return false };
+        tracing::info!(%address, %first, "the same directory agent");
+        if let Some(registrar) = self.registrars.get_mut(&address) {
+            registrar.is_alias(first);
         }
         true
     }
@@ -436,7 +506,10 @@ impl Peers {
             .iter()
             .filter_map(|(address, registrar)| {
                 let usable_from = self.known.get(*address)?.usable_from(now)?;
-                registrar.deadline(usable_from)
+                match registrar.alias_of() {
+                    Some(first) if !self.is_usable(now, first) => Some(usable_from),
+                    _ => registrar.deadline(usable_from),
+                }
             })
             .min();
         [looking, discovery, probes, unasked, registrars]

@@ -74,6 +74,8 @@ pub struct Registrar {
     due: BTreeSet<(Instant, Key)>,
     under_way: HashMap<u16, Order>,
     gave_up: bool,
+    /// The address that the same agent is told by already.
+    alias_of: Option<SocketAddr>,
 }
 
 impl Registrar {
@@ -89,6 +91,7 @@ impl Registrar {
             due: BTreeSet::new(),
             under_way: HashMap::new(),
             gave_up: false,
+            alias_of: None,
         }
     }
 
@@ -104,6 +107,43 @@ impl Registrar {
         self.under_way.contains_key(&xid)
     }
 
+    /// Whether everything is told.
+    pub fn is_done(&self) -> bool {
+        self.loaded && self.waiting.is_empty() && self.under_way.is_empty()
+    }
+
+    /// Whether the agent has this service from us.
+    fn holds(&self, key: &Key) -> bool {
+        self.held.contains_key(key)
+    }
+
+    /// The address that the same agent is told by, if this is another one of it.
+    pub fn alias_of(&self) -> Option<SocketAddr> {
+        self.alias_of
+    }
+
+    /// That address is of no use any more: everything is told here.
+    pub fn stand_in(&mut self) {
+        self.alias_of = None;
+        self.loaded = false;
+    }
+
+    /// The URL and language of an order, if it is for a service that `other` was told of.
+    pub fn was_told_by(&self, xid: u16, other: &Self) -> bool {
+        let order = self.under_way.get(&xid);
+        order.is_some_and(|order| other.holds(&order.key))
+    }
+
+    /// It is the agent that is told at `address` already.
+    pub fn is_alias(&mut self, address: SocketAddr) {
+        self.alias_of = Some(address);
+        self.under_way.clear();
+        self.waiting.clear();
+        self.queued.clear();
+        self.held.clear();
+        self.due.clear();
+    }
+
     /// Services that were acknowledged.
     pub fn registered(&self) -> usize {
         self.held.len()
@@ -116,7 +156,7 @@ impl Registrar {
 
     /// This service is to be looked at.
     pub fn changed(&mut self, url: &str, language: &str) {
-        if self.loaded {
+        if self.loaded && self.alias_of.is_none() {
             self.queue(Arc::new((url.into(), language.into())));
         }
     }
@@ -403,6 +443,9 @@ impl Registrar {
                 Carrier::Stream(_, until) => Some(*until),
             })
             .min();
+        if self.alias_of.is_some() {
+            return None;
+        }
         let from = usable_from.max(self.begin);
         // Those under way make room when they end.
         let waiting = (!self.loaded || (!self.waiting.is_empty() && self.under_way.is_empty()))

@@ -1,0 +1,360 @@
+//! Service agents: heard by multicast, registering with directory agents that come and go.
+
+use std::collections::BTreeSet;
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use tollwire_harness::capture::Capture;
+use tollwire_harness::process::Scratch;
+use tollwire_harness::slp::agent::Agent;
+use tollwire_harness::slp::lan::Lan;
+use tollwire_harness::slp::wire::{self, FRESH, GROUP, REQUEST_MCAST, Reply, ask, receive};
+use tollwire_harness::wait::{PATIENCE, wait_until};
+
+const MSG_NOT_SUPPORTED: u16 = 14;
+
+/// Answers to a multicast request, until nobody new has answered for a while.
+fn round(socket: &UdpSocket, request: &[u8]) -> Vec<Reply> {
+    socket.send_to(request, GROUP).expect("sent");
+    let mut replies = Vec::new();
+    while let Some(reply) = receive(socket, Duration::from_millis(500)) {
+        replies.push(reply);
+    }
+    replies
+}
+
+fn service_agent(services: &Scratch, name: &str, urls: &[&str], more: &str) -> String {
+    let list: String = urls
+        .iter()
+        .map(|url| format!("[[service]]\nurl = {url:?}\nattributes = \"(at={name}),(port=80)\"\n"))
+        .collect();
+    let path = services.write(&format!("{name}-services.toml"), &list);
+    format!("[agent]\nrole = \"service-agent\"\nservices = {path:?}\n{more}")
+}
+
+#[test]
+fn ten_service_agents_are_all_found_without_a_directory_agent() {
+    let lan = Lan::new(11);
+    let scratch = Scratch::new();
+    let capture = Capture::start(lan.host(10), &scratch, "port 427");
+    let mut agents: Vec<Agent> = (0..10)
+        .map(|number| {
+            let name = format!("sa{number}");
+            let url = format!("service:billing:https://{name}");
+            let config = service_agent(&scratch, &name, &[&url], "");
+            Agent::start(lan.host(number), &scratch, &name, &config)
+        })
+        .collect();
+    let socket = lan.host(10).udp(0);
+    let mut found: BTreeSet<String> = BTreeSet::new();
+    let mut previous: Vec<String> = Vec::new();
+    let mut rounds = 0;
+    // The convergence of RFC 2608 6.3: the same XID, and a list that grows, until it brings nobody new.
+    loop {
+        let request = wire::service_request(
+            REQUEST_MCAST,
+            42,
+            &previous.join(","),
+            "service:billing",
+            "DEFAULT",
+            "(port=80)",
+        );
+        let replies = round(&socket, &request);
+        rounds += 1;
+        for reply in &replies {
+            let from = reply.from.ip().to_string();
+            assert!(!previous.contains(&from), "{from} has answered before");
+            assert_eq!((reply.xid(), reply.error()), (42, 0));
+            found.extend(reply.sorted_urls());
+        }
+        if replies.is_empty() {
+            break;
+        }
+        previous.extend(replies.iter().map(|reply| reply.from.ip().to_string()));
+        assert!(rounds < 10);
+    }
+    assert_eq!(found.len(), 10, "{found:?}");
+    // Agents that are asked for themselves, with their types.
+    let request = wire::service_request(
+        REQUEST_MCAST,
+        43,
+        "",
+        "service:service-agent",
+        "",
+        "(service-type=service:billing:https)",
+    );
+    let adverts = round(&socket, &request);
+    assert_eq!(adverts.len(), 10);
+    let (url, scopes, attributes) = adverts[0].service_agent();
+    assert_eq!(
+        url,
+        format!("service:service-agent://{}", adverts[0].from.ip())
+    );
+    assert_eq!(
+        (scopes.as_str(), attributes.as_str()),
+        ("DEFAULT", "(service-type=service:billing:https)")
+    );
+    let other = wire::service_request(
+        REQUEST_MCAST,
+        44,
+        "",
+        "service:service-agent",
+        "",
+        "(service-type=service:printer)",
+    );
+    assert_eq!(round(&socket, &other), []);
+    // By unicast one answers for himself, and takes nothing in from others.
+    let to = agents[3].address();
+    let request = wire::service_request(0, 45, "", "service:billing:https", "DEFAULT", "(at=SA3)");
+    assert_eq!(
+        ask(&socket, to, &request).sorted_urls(),
+        ["service:billing:https://sa3"]
+    );
+    let foreign = wire::registration(46, FRESH, "en", "service:x://1", 60, "DEFAULT", "");
+    assert_eq!(ask(&socket, to, &foreign).error(), MSG_NOT_SUPPORTED);
+    for agent in &mut agents {
+        agent.stop();
+    }
+    let recording = capture.stop();
+    // Errors that are answered count as errors with tshark: malformed is another thing.
+    assert_eq!(recording.count("_ws.malformed || _ws.unreassembled"), 0);
+    // Each asked once for a directory agent at its start, and again while nobody answered: no faster than CONFIG_RETRY
+    // doubles.
+    assert!(
+        recording.count(
+            "srvloc.function == 1 && srvloc.srvreq.srvtypelist == \"service:directory-agent\""
+        ) >= 10
+    );
+}
+
+#[test]
+fn a_directory_agent_that_dies_and_comes_back_gets_everything_again() {
+    let lan = Lan::new(3);
+    let scratch = Scratch::new();
+    let config = service_agent(&scratch, "sa", &["service:a://file"], "");
+    let service = Agent::start(lan.host(1), &scratch, "sa", &config);
+    // Its program registers itself before there is any directory agent.
+    let local = wire::registration(1, FRESH, "en", "service:b://local", 600, "DEFAULT", "(x=1)");
+    assert_eq!(service.register_locally(&local).error(), 0);
+    let mut directory = Agent::start(lan.host(0), &scratch, "da", "");
+    let both = ["service:a://file", "service:b://local"];
+    directory.wait_for_registered(&both, PATIENCE);
+
+    // What changes here changes there.
+    let socket = lan.host(2).udp(0);
+    let changed = wire::registration(2, FRESH, "en", "service:b://local", 600, "DEFAULT", "(x=2)");
+    assert_eq!(service.register_locally(&changed).error(), 0);
+    let to = directory.address();
+    wait_until("the change to arrive", PATIENCE, || {
+        let request = wire::service_request(0, 9, "", "service:b", "DEFAULT", "(x=2)");
+        ask(&socket, to, &request).urls().len() == 1
+    });
+    let gone = wire::deregistration(3, "en", "service:b://local", "DEFAULT", "");
+    assert_eq!(service.register_locally(&gone).error(), 0);
+    directory.wait_for_registered(&["service:a://file"], PATIENCE);
+    assert_eq!(service.register_locally(&changed).error(), 0);
+    directory.wait_for_registered(&both, PATIENCE);
+
+    // Killed, with all that it knew: its new boot timestamp tells.
+    let request = wire::service_request(0, 10, "", "service:directory-agent", "", "");
+    let (before, ..) = ask(&socket, to, &request).directory_agent();
+    directory.kill();
+    directory.start_again();
+    let (after, ..) = ask(&socket, to, &request).directory_agent();
+    assert!(after > before, "{after} after {before}");
+    directory.wait_for_registered(&both, PATIENCE);
+    // Stopped in order, it says so, and is not spoken to until it is there again.
+    directory.stop();
+    wait_until("the service agent to hear that it stops", PATIENCE, || {
+        !service
+            .get("/directory-agents")
+            .contains("\"registered\":2")
+    });
+    directory.start_again();
+    directory.wait_for_registered(&both, PATIENCE);
+    assert!(service.get("/directory-agents").contains("passive"));
+}
+
+#[test]
+fn each_directory_agent_is_told_what_is_of_its_scopes() {
+    let lan = Lan::new(4);
+    let scratch = Scratch::new();
+    let mut one = Agent::start(
+        lan.host(0),
+        &scratch,
+        "one",
+        "[agent]\nscopes = [\"North\"]\n",
+    );
+    let two = Agent::start(
+        lan.host(1),
+        &scratch,
+        "two",
+        "[agent]\nscopes = [\"south\", \"NORTH\"]\n",
+    );
+    let services = scratch.write(
+        "services.toml",
+        "[[service]]\nurl = \"service:a://n\"\nscopes = [\"north\"]\n\
+         [[service]]\nurl = \"service:a://s\"\nscopes = [\"South\"]\n\
+         [[service]]\nurl = \"service:a://ns\"\nattributes = \"(x=1)\"\n\
+         [[service]]\nurl = \"service:a://long\"\nattributes = \"ATTRIBUTES\"\n"
+            .replace("ATTRIBUTES", &format!("(long={})", "y".repeat(3_000)))
+            .as_str(),
+    );
+    let config = format!(
+        "[agent]\nrole = \"service-agent\"\nscopes = [\"north\", \"south\"]\nservices = {services:?}\n\
+         [directory_agents]\nlifetime_seconds = 10\n"
+    );
+    let capture = Capture::start(lan.host(2), &scratch, "port 427");
+    let mut service = Agent::start(lan.host(2), &scratch, "sa", &config);
+    one.wait_for_registered(
+        &["service:a://long", "service:a://n", "service:a://ns"],
+        PATIENCE,
+    );
+    two.wait_for_registered(
+        &[
+            "service:a://long",
+            "service:a://n",
+            "service:a://ns",
+            "service:a://s",
+        ],
+        PATIENCE,
+    );
+    // A user agent that knows the scopes finds each.
+    let socket = lan.host(3).udp(0);
+    let ask_for = |to: SocketAddr, scopes: &str| {
+        let request = wire::service_request(0, 7, "", "service:a", scopes, "");
+        ask(&socket, to, &request)
+    };
+    assert_eq!(ask_for(one.address(), "north").urls().len(), 3);
+    assert_eq!(ask_for(one.address(), "south").error(), 4);
+    assert_eq!(ask_for(two.address(), "SOUTH").urls().len(), 3);
+    // Refreshed before they end: they are there for longer than their ten seconds.
+    let started = std::time::Instant::now();
+    wait_until("more than a lifetime to pass", PATIENCE, || {
+        assert_eq!(one.registered().len(), 3, "{}", service.log());
+        assert_eq!(two.registered().len(), 4, "{}", service.log());
+        started.elapsed() > Duration::from_secs(13)
+    });
+    // Nobody refreshes any more: they end by themselves.
+    service.kill();
+    one.wait_for_registered(&[], PATIENCE);
+    two.wait_for_registered(&[], PATIENCE);
+    one.stop();
+    let recording = capture.stop();
+    // Errors that are answered count as errors with tshark: malformed is another thing.
+    assert_eq!(recording.count("_ws.malformed || _ws.unreassembled"), 0);
+    // What is longer than a datagram went by TCP (RFC 2608 6.2); everything else by UDP, and no piece was cut.
+    assert!(recording.count("tcp && srvloc.function == 3") >= 2);
+    assert!(recording.count("udp && srvloc.function == 3") >= 5);
+    assert_eq!(recording.count("ip.flags.mf == 1"), 0);
+}
+
+#[test]
+fn a_configured_directory_agent_beyond_the_router() {
+    let lan = Lan::new(1);
+    let scratch = Scratch::new();
+    let directory = Agent::start(
+        &lan.far,
+        &scratch,
+        "da",
+        "[registrations]\nallowed_networks = [\"10.78.0.0/24\"]\n",
+    );
+    let more = format!(
+        "[directory_agents]\nconfigured = [\"{}\"]\ndiscover = false\n",
+        lan.far.ip
+    );
+    let config = service_agent(&scratch, "sa", &["service:a://1", "service:a://2"], &more);
+    let service = Agent::start(lan.host(0), &scratch, "sa", &config);
+    directory.wait_for_registered(&["service:a://1", "service:a://2"], PATIENCE);
+    assert!(service.get("/directory-agents").contains("configured"));
+}
+
+#[test]
+fn services_of_the_file_follow_a_reload() {
+    let lan = Lan::new(2);
+    let scratch = Scratch::new();
+    let directory = Agent::start(lan.host(0), &scratch, "da", "");
+    let config = service_agent(&scratch, "sa", &["service:a://1", "service:a://2"], "");
+    let mut service = Agent::start(lan.host(1), &scratch, "sa", &config);
+    directory.wait_for_registered(&["service:a://1", "service:a://2"], PATIENCE);
+    scratch.write(
+        "sa-services.toml",
+        "[[service]]\nurl = \"service:a://2\"\n[[service]]\nurl = \"service:a://3\"\n",
+    );
+    service.reload();
+    service.wait_for_registered(&["service:a://2", "service:a://3"], PATIENCE);
+    directory.wait_for_registered(&["service:a://2", "service:a://3"], PATIENCE);
+    // A file with a fault changes nothing.
+    scratch.write(
+        "sa-services.toml",
+        "[[service]]\nurl = \"service:a://4\"\nattributes = \"(a=\"\n",
+    );
+    service.reload();
+    wait_until("the fault to be told", PATIENCE, || {
+        service
+            .log()
+            .contains("sa-services.toml: service:a://4: attr-list at octet")
+    });
+    assert_eq!(service.registered(), ["service:a://2", "service:a://3"]);
+}
+
+#[test]
+fn what_is_kept_survives_kill_9() {
+    let lan = Lan::new(2);
+    let scratch = Scratch::new();
+    let mut directory = Agent::start(
+        lan.host(0),
+        &scratch,
+        "da",
+        "[store]\nregistrations = true\n",
+    );
+    let socket = lan.host(1).udp(0);
+    let to = directory.address();
+    let request = wire::service_request(0, 1, "", "service:directory-agent", "", "");
+    let (boot, ..) = ask(&socket, to, &request).directory_agent();
+    let mut told: BTreeSet<String> = BTreeSet::new();
+    let mut xid = 100;
+    for round in 0..5_u32 {
+        // Killed in the middle of a stream of registrations: what was acknowledged is there again.
+        for number in 0..200_u32 {
+            xid += 1;
+            let url = format!("service:a://{round:02}-{number:03}");
+            let message = wire::registration(xid, FRESH, "en", &url, 600, "DEFAULT", "(x=1)");
+            if number < 150 {
+                assert_eq!(ask(&socket, to, &message).error(), 0);
+                told.insert(url);
+            } else {
+                socket.send_to(&message, to).expect("sent");
+            }
+        }
+        directory.kill();
+        while receive(&socket, Duration::from_millis(20)).is_some() {}
+        directory.start_again();
+        let there: BTreeSet<String> = directory.registered().into_iter().collect();
+        assert!(
+            told.is_subset(&there),
+            "{:?}",
+            told.difference(&there).next()
+        );
+        let (again, ..) = ask(&socket, to, &request).directory_agent();
+        assert_eq!(again, boot, "nothing was lost: the same timestamp");
+        told = there;
+    }
+    let short = wire::registration(1, FRESH, "en", "service:short://1", 1, "DEFAULT", "");
+    assert_eq!(ask(&socket, to, &short).error(), 0);
+    let gone = wire::deregistration(2, "en", told.first().expect("some"), "DEFAULT", "");
+    assert_eq!(ask(&socket, to, &gone).error(), 0);
+    told.pop_first();
+    wait_until("it to end", PATIENCE, || {
+        !directory
+            .registered()
+            .iter()
+            .any(|url| url == "service:short://1")
+    });
+    directory.kill();
+    directory.start_again();
+    assert_eq!(
+        directory.registered().into_iter().collect::<BTreeSet<_>>(),
+        told
+    );
+}
