@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 use tollwire_slp::announced_length;
 
@@ -61,6 +62,37 @@ struct Open {
     source: Option<IpAddr>,
     outgoing: bool,
     tell: mpsc::UnboundedSender<Told>,
+    queued: Queued,
+    task: Option<AbortHandle>,
+}
+
+/// Octets that wait to be written: on one stream, and on all.
+#[derive(Debug, Clone, Default)]
+struct Queued {
+    own: Arc<AtomicUsize>,
+    all: Arc<AtomicUsize>,
+}
+
+impl Queued {
+    fn add(&self, octets: usize) {
+        self.own.fetch_add(octets, Ordering::Relaxed);
+        self.all.fetch_add(octets, Ordering::Relaxed);
+    }
+
+    /// Less by `octets`, or by what is left: a stream that was closed is not counted any more.
+    fn remove(&self, octets: usize) {
+        let octets = octets.min(self.own());
+        self.own.fetch_sub(octets, Ordering::Relaxed);
+        self.all.fetch_sub(octets, Ordering::Relaxed);
+    }
+
+    fn own(&self) -> usize {
+        self.own.load(Ordering::Relaxed)
+    }
+
+    fn all(&self) -> usize {
+        self.all.load(Ordering::Relaxed)
+    }
 }
 
 /// All streams.
@@ -70,7 +102,7 @@ pub struct Streams {
     events: mpsc::Sender<StreamEvent>,
     open: HashMap<ConnectionId, Open>,
     sources: HashMap<IpAddr, usize>,
-    queued: Arc<AtomicUsize>,
+    queued: Queued,
     next: u64,
     refused: u64,
 }
@@ -83,7 +115,7 @@ impl Streams {
             events,
             open: HashMap::new(),
             sources: HashMap::new(),
-            queued: Arc::default(),
+            queued: Queued::default(),
             next: 0,
             refused: 0,
         }
@@ -140,31 +172,16 @@ impl Streams {
         }
         self.next += 1;
         let connection = ConnectionId(self.next);
-        let heard = self.insert(connection, source, false);
-        let task = Task {
-            channel: channel(connection),
-            connection,
-            bounds: self.bounds,
-            events: self.events.clone(),
-            heard,
-            queued: self.queued.clone(),
-        };
-        tokio::spawn(task.run(stream));
+        let task = self.task(connection, channel(connection), source);
+        let running = tokio::spawn(task.run(stream));
+        self.started(connection, running.abort_handle());
     }
 
     /// Connects to another agent, and sends `octets`.
     pub fn connect(&mut self, connection: ConnectionId, remote: SocketAddr, octets: Vec<u8>) {
-        let heard = self.insert(connection, None, true);
-        let task = Task {
-            channel: Channel::Outgoing { connection, remote },
-            connection,
-            bounds: self.bounds,
-            events: self.events.clone(),
-            heard,
-            queued: self.queued.clone(),
-        };
+        let task = self.task(connection, Channel::Outgoing { connection, remote }, None);
         let patience = self.bounds.patience;
-        tokio::spawn(async move {
+        let running = tokio::spawn(async move {
             let stream = match timeout(patience, TcpStream::connect(remote)).await {
                 Ok(Ok(mut stream)) => {
                     let sent = timeout(patience, stream.write_all(&octets)).await;
@@ -177,42 +194,61 @@ impl Streams {
                 None => drop(task.events.send(StreamEvent::Closed(connection)).await),
             }
         });
+        self.started(connection, running.abort_handle());
     }
 
-    fn insert(
-        &mut self,
-        connection: ConnectionId,
-        source: Option<IpAddr>,
-        outgoing: bool,
-    ) -> mpsc::UnboundedReceiver<Told> {
+    fn started(&mut self, connection: ConnectionId, task: AbortHandle) {
+        if let Some(open) = self.open.get_mut(&connection) {
+            open.task = Some(task);
+        }
+    }
+
+    fn task(&mut self, connection: ConnectionId, channel: Channel, source: Option<IpAddr>) -> Task {
         let (tell, heard) = mpsc::unbounded_channel();
         if let Some(source) = source {
             *self.sources.entry(source).or_default() += 1;
         }
+        let queued = Queued {
+            own: Arc::default(),
+            all: self.queued.all.clone(),
+        };
         let open = Open {
             source,
-            outgoing,
+            outgoing: matches!(channel, Channel::Outgoing { .. }),
             tell,
+            queued: queued.clone(),
+            task: None,
         };
         self.open.insert(connection, open);
-        heard
+        Task {
+            channel,
+            connection,
+            bounds: self.bounds,
+            events: self.events.clone(),
+            heard,
+            queued,
+        }
     }
 
-    /// Sends on a stream. One whose answers nobody reads, while too many wait, is closed.
+    /// Sends on a stream. While too many octets wait, the stream that lets most of them wait is closed.
     pub fn send(&mut self, connection: ConnectionId, octets: Vec<u8>) {
-        let Some(open) = self.open.get(&connection) else {
-            return;
-        };
-        let waiting = self.queued.fetch_add(octets.len(), Ordering::Relaxed) + octets.len();
-        if waiting > self.bounds.queued {
-            self.queued.fetch_sub(octets.len(), Ordering::Relaxed);
-            self.refused += 1;
-            self.close(connection);
-            return;
+        if let Some(open) = self.open.get(&connection) {
+            open.queued.add(octets.len());
+            // It fails when the task has ended; with its connection the count goes too.
+            let _ = open.tell.send(Told::Send(octets));
         }
-        let length = octets.len();
-        if open.tell.send(Told::Send(octets)).is_err() {
-            self.queued.fetch_sub(length, Ordering::Relaxed);
+        while self.queued.all() > self.bounds.queued {
+            let worst = self
+                .open
+                .iter()
+                .max_by_key(|(_, open)| open.queued.own())
+                .map(|(connection, _)| *connection);
+            let Some(worst) = worst else { return };
+            self.refused += 1;
+            if let Some(task) = self.open.get(&worst).and_then(|open| open.task.as_ref()) {
+                task.abort();
+            }
+            self.close(worst);
         }
     }
 
@@ -229,6 +265,11 @@ impl Streams {
         let Some(open) = self.open.remove(&connection) else {
             return;
         };
+        // What it has not written yet it counts no more: its own count is gone with it.
+        open.queued.all.fetch_sub(
+            open.queued.own.swap(0, Ordering::Relaxed),
+            Ordering::Relaxed,
+        );
         if let Some(source) = open.source
             && let Some(count) = self.sources.get_mut(&source)
         {
@@ -261,7 +302,7 @@ struct Task {
     bounds: Bounds,
     events: mpsc::Sender<StreamEvent>,
     heard: mpsc::UnboundedReceiver<Told>,
-    queued: Arc<AtomicUsize>,
+    queued: Queued,
 }
 
 impl Task {
@@ -276,13 +317,6 @@ impl Task {
             let event = StreamEvent::Arrived(self.connection, frames);
             if self.events.send(event).await.is_err() || !self.answer(&mut writer).await {
                 break;
-            }
-        }
-        // What is told from now on reaches nobody.
-        self.heard.close();
-        while let Ok(told) = self.heard.try_recv() {
-            if let Told::Send(octets) = told {
-                self.queued.fetch_sub(octets.len(), Ordering::Relaxed);
             }
         }
         let _ = self.events.send(StreamEvent::Closed(self.connection)).await;
@@ -304,7 +338,7 @@ impl Task {
         }
         let length = out.len();
         let written = self.write(writer, &out).await;
-        self.queued.fetch_sub(length, Ordering::Relaxed);
+        self.queued.remove(length);
         open && written.is_ok()
     }
 
