@@ -308,7 +308,7 @@ impl UserAgent {
         let request = Request::service_agents(&self.language, "");
         let mut scopes = Scopes::default();
         let replies = self.send(request, Target::Everybody).await?;
-        drain(replies, |octets| scopes.take(octets)).await?;
+        drain(replies, |_, octets| scopes.take(octets)).await?;
         let scopes = scopes.finish();
         if scopes.is_empty() {
             return Ok(ScopeList::parse(DEFAULT)?);
@@ -333,7 +333,7 @@ impl UserAgent {
     pub async fn discover(&self) -> Result<(), Error> {
         let request = Request::directory_agents(&self.language, "");
         let replies = self.send(request, Target::Discovery).await?;
-        drain(replies, |_| ()).await.map(drop)
+        drain(replies, |_, _| ()).await.map(drop)
     }
 
     async fn find_directory_agents(&self, predicate: &str) -> Result<Found<Vec<Service>>, Error> {
@@ -375,10 +375,10 @@ impl UserAgent {
         &self,
         question: Question,
         target: Target,
-        take: impl FnMut(&[u8]),
+        mut take: impl FnMut(&[u8]),
     ) -> Result<Outcome, Error> {
         let replies = self.ask(question, target).await?;
-        drain(replies, take).await
+        drain(replies, |_, octets| take(octets)).await
     }
 
     async fn ask(
@@ -401,9 +401,17 @@ impl UserAgent {
         self.send(request, target).await
     }
 
-    /// Sends a registration or its like, and waits for the acknowledgement of whoever it goes to.
-    pub(crate) async fn tell(&self, question: Question, target: Target) -> Result<Outcome, Error> {
-        self.gather(question, target, |_| ()).await
+    /// Sends a registration or its like, and waits for the acknowledgements of whomever it goes to. Returns who has
+    /// acknowledged without an error.
+    pub(crate) async fn tell(
+        &self,
+        question: Question,
+        target: Target,
+    ) -> Result<(Outcome, Vec<Peer>), Error> {
+        let replies = self.ask(question, target).await?;
+        let mut takers = Vec::new();
+        let outcome = drain(replies, |from, _| takers.push(from.into())).await?;
+        Ok((outcome, takers))
     }
 
     /// The agent that is asked alone.
@@ -447,7 +455,9 @@ impl ServiceStream {
                 return Some(service);
             }
             match self.replies.recv().await? {
-                Reply::Message(octets) => self.ready = self.services.take(&octets).into_iter(),
+                Reply::Message { octets, .. } => {
+                    self.ready = self.services.take(&octets).into_iter();
+                }
                 Reply::Finished(outcome) => {
                     self.outcome = Some(outcome);
                     return None;
@@ -468,11 +478,11 @@ impl ServiceStream {
 
 async fn drain(
     mut replies: mpsc::UnboundedReceiver<Reply>,
-    mut take: impl FnMut(&[u8]),
+    mut take: impl FnMut(SocketAddr, &[u8]),
 ) -> Result<Outcome, Error> {
     while let Some(reply) = replies.recv().await {
         match reply {
-            Reply::Message(octets) => take(&octets),
+            Reply::Message { from, octets } => take(from, &octets),
             Reply::Finished(outcome) => return Ok(outcome),
         }
     }

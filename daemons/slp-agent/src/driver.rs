@@ -47,7 +47,12 @@ pub(crate) enum Command {
 #[derive(Debug)]
 pub(crate) enum Reply {
     /// A message that answers it.
-    Message(Vec<u8>),
+    Message {
+        /// Who sent it.
+        from: SocketAddr,
+        /// What it is.
+        octets: Vec<u8>,
+    },
     /// It is over.
     Finished(Outcome),
 }
@@ -226,9 +231,9 @@ impl Driver {
             Effect::Close(leg) => {
                 self.legs.remove(&leg);
             }
-            Effect::Answer { id, octets, .. } => {
+            Effect::Answer { id, from, octets } => {
                 if let Some(replies) = self.questions.get(&id) {
-                    let _ = replies.send(Reply::Message(octets));
+                    let _ = replies.send(Reply::Message { from, octets });
                 }
             }
             Effect::Finished { id, outcome } => {

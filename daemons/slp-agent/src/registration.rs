@@ -9,7 +9,7 @@ use tollwire_slp::agent::user_agent::{Outcome, Target};
 use tollwire_slp::agent::{Delivery, Question, Random, Request, Xids, error_of};
 use tollwire_slp::scope::DEFAULT;
 use tollwire_slp::service_type::check_url;
-use tollwire_slp::{AttributeList, ErrorCode, ScopeList, ServiceType, TagList, decode};
+use tollwire_slp::{AttributeList, ErrorCode, ServiceType, TagList, decode};
 
 use crate::agent::{UserAgent, fail, seed};
 use crate::error::{Error, Peer};
@@ -111,40 +111,23 @@ impl UserAgent {
     async fn tell_agents(&self, question: Question) -> Result<Vec<Peer>, Error> {
         let registering = self.registering()?;
         if let Some(only) = self.only_agent() {
-            let outcome = registering.tell(question, Target::One(only)).await?;
-            return all_of(outcome, vec![only.into()]);
+            let (outcome, takers) = registering.tell(question, Target::One(only)).await?;
+            return all_of(outcome, takers);
         }
         if registering.tell_local(&question).await? {
             return Ok(vec![Peer::Local]);
         }
-        let port = registering.port();
         let loopback: IpAddr = match registering.shared.settings.ipv4 {
             true => Ipv4Addr::LOCALHOST.into(),
             false => Ipv6Addr::LOCALHOST.into(),
         };
-        let here = SocketAddr::new(loopback, port);
-        let outcome = registering
-            .tell(question.clone(), Target::One(here))
-            .await?;
+        let here = Target::One(SocketAddr::new(loopback, registering.port()));
+        let (outcome, takers) = registering.tell(question.clone(), here).await?;
         if outcome.unanswered.is_empty() {
-            return all_of(outcome, vec![here.into()]);
+            return all_of(outcome, takers);
         }
-        let asked = Target::EveryDirectoryAgent;
-        let outcome = registering.tell(question, asked).await?;
-        if outcome.answers == 0 {
-            fail(&outcome)?;
-            return Err(Error::Nobody("registrations".into()));
-        }
-        let known = registering.directory_agents().await?;
-        let takers = known
-            .iter()
-            .filter(|known| !outcome.unanswered.contains(&known.address))
-            .filter(|known| match &known.advert {
-                Some(advert) => advert.scopes.intersects(&registering.scopes),
-                None => true,
-            })
-            .map(|known| Peer::from(known.address))
-            .collect();
+        let everyone = Target::EveryDirectoryAgent;
+        let (outcome, takers) = registering.tell(question, everyone).await?;
         all_of(outcome, takers)
     }
 
@@ -207,24 +190,19 @@ impl UserAgent {
     }
 }
 
-/// Everybody has to have taken it.
+/// Who has taken it, if nobody refuses.
 fn all_of(outcome: Outcome, takers: Vec<Peer>) -> Result<Vec<Peer>, Error> {
-    if let Some((agent, code)) = outcome.refused {
-        return Err(Error::Refused {
+    if takers.is_empty() {
+        fail(&outcome)?;
+        return Err(Error::Nobody("registrations".into()));
+    }
+    match outcome.refused {
+        Some((agent, code)) => Err(Error::Refused {
             agent: agent.into(),
             code,
-        });
+        }),
+        None => Ok(takers),
     }
-    if !outcome.unanswered.is_empty() && outcome.answers == 0 {
-        let silent = outcome.unanswered.iter().copied().map(Peer::from);
-        return Err(Error::NoAnswer(silent.collect()));
-    }
-    fail(&Outcome {
-        unanswered: Vec::new(),
-        unserved: ScopeList::default(),
-        ..outcome
-    })?;
-    Ok(takers)
 }
 
 #[cfg(test)]

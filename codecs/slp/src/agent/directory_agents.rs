@@ -79,6 +79,16 @@ pub struct Advert {
     pub spis: String,
 }
 
+impl Advert {
+    /// Whether both are of one agent, as far as can be told by all but the URL.
+    fn is_alike(&self, other: &Self) -> bool {
+        self.boot_timestamp == other.boot_timestamp
+            && self.scopes.same_set(&other.scopes)
+            && self.attributes == other.attributes
+            && self.spis == other.spis
+    }
+}
+
 impl DirectoryAgent {
     /// Whether it is asked: it has not left, and is not left alone for want of answers.
     pub fn is_usable(&self, now: Instant) -> bool {
@@ -370,14 +380,54 @@ impl DirectoryAgents {
     }
 
     /// Every agent that serves a scope of `wanted`, with the scopes in common: whom a service is registered with
-    /// (RFC 2608 8.3).
+    /// (RFC 2608 8.3). Each agent once, if it can be told which addresses are its own ([`Self::is_other_name`]).
     pub fn serving(&self, now: Instant, wanted: &ScopeList) -> Vec<(SocketAddr, ScopeList)> {
         self.known
             .iter()
-            .filter(|known| known.is_usable(now))
+            .filter(|known| known.is_usable(now) && !self.is_other_name(known.address))
             .map(|known| (known.address, known.common(wanted)))
             .filter(|(_, common)| !common.is_empty())
             .collect()
+    }
+
+    /// Whether the agent at `address` is, as far as can be told, known by a better address too.
+    ///
+    /// An agent with IPv4 and IPv6 answers a discovery from each, under URLs that have nothing in common. To register
+    /// with it by several addresses is worse than idle: the registrations come from several addresses of ours, and it
+    /// lets none of them change what another made. So of agents that say the same in all else, and started in the same
+    /// second, those of one kind of address are taken: of the kind that there are most of, so that of two such agents
+    /// none is passed over.
+    pub fn is_other_name(&self, address: SocketAddr) -> bool {
+        let Some((known, advert)) = self
+            .get(address)
+            .and_then(|known| Some((known, known.advert.as_ref()?)))
+        else {
+            return false;
+        };
+        let mut kinds = [(0_usize, false); 3];
+        for other in &self.known {
+            let is_alike = other.advert.as_ref().is_some_and(|it| it.is_alike(advert));
+            if let Some(kind) = kinds.get_mut(kind_of(other.address)).filter(|_| is_alike) {
+                kind.0 += 1;
+                kind.1 |= other.origin == Origin::Configured;
+            }
+        }
+        // The first of the best.
+        let best = kinds
+            .iter()
+            .enumerate()
+            .rev()
+            .max_by_key(|(_, kind)| **kind);
+        best.is_some_and(|(best, _)| best != kind_of(known.address))
+    }
+}
+
+/// IPv4, IPv6 beyond the link, IPv6 of the link.
+fn kind_of(address: SocketAddr) -> usize {
+    match address {
+        SocketAddr::V4(_) => 0,
+        SocketAddr::V6(address) if address.ip().is_unicast_link_local() => 2,
+        SocketAddr::V6(_) => 1,
     }
 }
 

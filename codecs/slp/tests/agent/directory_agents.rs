@@ -239,3 +239,45 @@ fn the_table_is_bounded_and_silent_agents_make_room() {
     assert!(matches!(hear(&mut table, 3), Heard::New(_)));
     assert_eq!(table.iter().count(), 3);
 }
+
+#[test]
+fn an_agent_with_several_addresses_is_registered_with_once() {
+    let now = Instant::now();
+    let hear = |table: &mut DirectoryAgents, host: &str, timestamp| {
+        let ip = host.trim_matches(['[', ']']);
+        let from = address(ip);
+        let url = format!("service:directory-agent://{host}");
+        assert_eq!(
+            table.hear(from, &advert(&url, "A", timestamp), Origin::Active),
+            Heard::New(from)
+        );
+    };
+    let serving = |table: &DirectoryAgents| {
+        let all = table.serving(now, &scopes("A")).into_iter();
+        all.map(|(address, _)| address.ip().to_string())
+            .collect::<Vec<_>>()
+    };
+    let mut table = table(&[]);
+    hear(&mut table, "[fe80::1]", 5);
+    assert_eq!(serving(&table), ["fe80::1"]);
+    hear(&mut table, "[2001:db8::1]", 5);
+    assert_eq!(serving(&table), ["2001:db8::1"]);
+    hear(&mut table, "192.0.2.1", 5);
+    assert_eq!(serving(&table), ["192.0.2.1"]);
+    // Another, of the same second.
+    hear(&mut table, "192.0.2.2", 5);
+    assert_eq!(serving(&table), ["192.0.2.1", "192.0.2.2"]);
+    hear(&mut table, "[2001:db8::2]", 5);
+    assert_eq!(serving(&table), ["192.0.2.1", "192.0.2.2"]);
+    // One that has but IPv6, again of the same second: better twice than not at all.
+    hear(&mut table, "[2001:db8::3]", 5);
+    assert_eq!(
+        serving(&table),
+        ["2001:db8::1", "2001:db8::2", "2001:db8::3"]
+    );
+    // One of another second is another agent.
+    hear(&mut table, "192.0.2.9", 6);
+    assert!(serving(&table).contains(&"192.0.2.9".to_owned()));
+    // Who is asked is not narrowed by it.
+    assert_eq!(table.cover(now, &scopes("A"), &[]).asked.len(), 1);
+}
