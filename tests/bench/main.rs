@@ -1,9 +1,10 @@
-//! `make bench`: calls beside Kamailio, short messages beside other SMSCs, each in one run.
+//! `make bench`: calls beside Kamailio, short messages beside other SMSCs, service discovery, each in one run.
 //!
-//! `bench calls` and `bench sms` run one of them.
+//! `bench calls`, `bench sms` and `bench slp` run one of them.
 
 mod calls;
 mod meter;
+mod slp;
 mod sms;
 
 use std::process::ExitCode;
@@ -15,6 +16,7 @@ fn main() -> ExitCode {
     for (name, compare) in [
         ("calls", calls::compare as fn() -> Result<(), String>),
         ("sms", sms::compare),
+        ("slp", slp::measure),
     ] {
         if wants(name)
             && let Err(why) = compare()

@@ -4,6 +4,7 @@
 //! conjunction, the scopes and the language give, or the union of those of a disjunction. Then each candidate is looked
 //! at as RFC 2608 8.1 says, so a plan may be too wide, never too narrow.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::ops::{Bound, ControlFlow};
 
@@ -364,7 +365,7 @@ impl<'a> Plan<'a> {
     /// Visits each candidate once, until `visit` has enough or `budget` entries and values were looked at.
     pub fn visit(
         &self,
-        budget: &mut usize,
+        budget: &Cell<usize>,
         visit: &mut dyn FnMut(EntryId) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         if !self.repeats() {
@@ -379,7 +380,7 @@ impl<'a> Plan<'a> {
 
     fn visit_all(
         &self,
-        budget: &mut usize,
+        budget: &Cell<usize>,
         visit: &mut dyn FnMut(EntryId) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         match self {
@@ -407,10 +408,11 @@ impl<'a> Plan<'a> {
     }
 }
 
-fn spend(budget: &mut usize) -> ControlFlow<()> {
-    match budget.checked_sub(1) {
+/// One more is looked at, if the budget allows.
+pub(super) fn spend(budget: &Cell<usize>) -> ControlFlow<()> {
+    match budget.get().checked_sub(1) {
         Some(rest) => {
-            *budget = rest;
+            budget.set(rest);
             ControlFlow::Continue(())
         }
         None => ControlFlow::Break(()),

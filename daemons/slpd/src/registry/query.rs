@@ -1,5 +1,6 @@
 //! Asking (RFC 2608 8.1, 10.1, 10.3).
 
+use std::cell::Cell;
 use std::collections::btree_map;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::ControlFlow;
@@ -11,7 +12,7 @@ use tollwire_slp::{ErrorCode, Filter, Meaning, ScopeList, ServiceType, TagList};
 
 use super::Registry;
 use super::entry::Entry;
-use super::index::{TypeIndex, primary_language};
+use super::index::{TypeIndex, primary_language, spend};
 use super::postings::{EntryId, Postings};
 
 /// What is asked for.
@@ -27,14 +28,14 @@ pub struct Find<'a> {
     pub filter: Option<&'a Filter>,
     /// Only services of this host.
     pub local: bool,
-    /// Entries and values that are looked at, at most.
+    /// Entries and values that are looked at in vain, at most.
     pub budget: usize,
 }
 
 /// How a search ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Found {
-    /// Entries and values that were looked at.
+    /// Entries and values that were looked at in vain.
     pub examined: usize,
     /// Whether the budget was used up before the end.
     pub exhausted: bool,
@@ -53,13 +54,13 @@ impl Registry {
         mut visit: impl FnMut(&'a Entry) -> ControlFlow<()>,
     ) -> Result<Found, ErrorCode> {
         let language = find.filter.map(|_| primary_language(find.language));
-        let mut budget = find.budget;
+        let budget = Cell::new(find.budget);
         let mut seen: HashSet<&str> = HashSet::new();
         let mut matched = false;
         for index in self.indices(find.service_type) {
             let plan = index.plan(find.scopes, language.as_deref(), find.filter);
             let mut enough = false;
-            let flow = plan.visit(&mut budget, &mut |id| {
+            let flow = plan.visit(&budget, &mut |id| {
                 let Some(entry) = self.get(id) else {
                     return ControlFlow::Continue(());
                 };
@@ -74,22 +75,24 @@ impl Registry {
                     return ControlFlow::Continue(());
                 }
                 matched = true;
+                // What is found is bounded by the answer: the budget is for what is looked at in vain.
+                budget.set(budget.get() + 1);
                 let flow = visit(entry);
                 enough = flow.is_break();
                 flow
             });
             if flow.is_break() {
                 return Ok(Found {
-                    examined: find.budget - budget,
+                    examined: find.budget - budget.get(),
                     exhausted: !enough,
                 });
             }
         }
         if !matched && let Some(language) = language {
-            self.check_language(find, &language, &mut budget)?;
+            self.check_language(find, &language, &budget)?;
         }
         Ok(Found {
-            examined: find.budget - budget,
+            examined: find.budget - budget.get(),
             exhausted: false,
         })
     }
@@ -103,7 +106,7 @@ impl Registry {
         &self,
         find: &Find<'_>,
         language: &str,
-        budget: &mut usize,
+        budget: &Cell<usize>,
     ) -> Result<(), ErrorCode> {
         let mut others = false;
         for index in self.indices(find.service_type) {
@@ -119,7 +122,7 @@ impl Registry {
                 .iter()
                 .any(|scope| index.scopes.contains_key(scope));
         }
-        match others && *budget > 0 {
+        match others && budget.get() > 0 {
             true => Err(ErrorCode::LANGUAGE_NOT_SUPPORTED),
             false => Ok(()),
         }
@@ -211,7 +214,7 @@ impl Registry {
         limit: usize,
     ) -> (String, bool) {
         let language = primary_language(find.language);
-        let mut budget = find.budget;
+        let budget = Cell::new(find.budget);
         let mut union: BTreeMap<&str, (&str, BTreeMap<&Meaning, &str>)> = BTreeMap::new();
         let mut octets = 0;
         for index in self.indices(find.service_type) {
@@ -224,7 +227,7 @@ impl Registry {
                         postings,
                         find.scopes,
                         Some((&language, find.local)),
-                        &mut budget,
+                        &budget,
                     )
                 };
                 let Some(first) = shown(attribute.values.present()) else {
@@ -267,7 +270,7 @@ impl Registry {
                 return (out, false);
             }
         }
-        (out, octets <= limit && budget > 0)
+        (out, octets <= limit && budget.get() > 0)
     }
 
     /// An entry of the set in these scopes, in the language if one is given.
@@ -276,14 +279,11 @@ impl Registry {
         postings: &Postings,
         scopes: &ScopeList,
         wanted: Option<(&str, bool)>,
-        budget: &mut usize,
+        budget: &Cell<usize>,
     ) -> Option<&Entry> {
         let mut found: Option<EntryId> = None;
         let _ = postings.visit(&mut |id| {
-            let Some(rest) = budget.checked_sub(1) else {
-                return ControlFlow::Break(());
-            };
-            *budget = rest;
+            spend(budget)?;
             let fits = self.get(id).is_some_and(|entry| {
                 entry.scopes.intersects(scopes)
                     && wanted.is_none_or(|(language, local)| {
