@@ -222,7 +222,7 @@ impl Registry {
                 if !tags.matches(tag) {
                     continue;
                 }
-                let mut shown = |postings: &Postings| {
+                let shown = |postings: &Postings| {
                     self.representative(
                         postings,
                         find.scopes,

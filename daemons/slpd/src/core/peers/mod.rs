@@ -384,8 +384,8 @@ impl Peers {
         self.registrars.insert(address, registrar);
     }
 
-    /// An agent may be heard by IPv6 and by IPv4, and a registration is of the address that it came from: it is told by
-    /// one of them, IPv6, and by the other only when it turns out to be another agent, or the first is of no use.
+    /// An agent may be heard by several addresses, and a registration is of the address of ours that it came from: it is
+    /// told by one of them, and by another only when that turns out to be another agent, or the first is of no use.
     fn waits_for_another(&mut self, now: Instant, address: SocketAddr) -> bool {
         let Some(registrar) = self.registrars.get(&address) else {
             return false;
@@ -397,13 +397,12 @@ impl Peers {
             }
             return alive;
         }
-        address.is_ipv4()
-            && self.registrars.iter().any(|(other, registrar)| {
-                other.is_ipv6()
-                    && !registrar.is_done()
-                    && self.may_be_one(address, *other)
-                    && self.is_usable(now, *other)
-            })
+        self.registrars.iter().any(|(other, registrar)| {
+            preference(*other) < preference(address)
+                && !registrar.is_done()
+                && self.may_be_one(address, *other)
+                && self.is_usable(now, *other)
+        })
     }
 
     /// Whether the agent at this address is told of services, and answers.
@@ -421,7 +420,7 @@ impl Peers {
             let advert = self.known.get(address)?.advert.as_ref()?;
             Some((advert.boot_timestamp, &advert.scopes, &advert.attributes))
         };
-        one.is_ipv4() != other.is_ipv4() && said(one).is_some() && said(one) == said(other)
+        one != other && said(one).is_some() && said(one) == said(other)
     }
 
     fn acknowledged(
@@ -542,6 +541,17 @@ impl Peers {
             })
             .collect()
     }
+}
+
+/// Which of several addresses of one agent is told: the least. First IPv6, then IPv4, and what is good on one link alone
+/// last.
+fn preference(address: SocketAddr) -> (u8, SocketAddr) {
+    let kind = match address {
+        SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() => 2,
+        SocketAddr::V6(_) => 0,
+        SocketAddr::V4(_) => 1,
+    };
+    (kind, address)
 }
 
 impl Core {
