@@ -3,7 +3,7 @@
 CARGO   ?= cargo
 PREFIX  ?= /usr
 DESTDIR ?=
-DAEMONS := sipd pinholed chargingd smscd
+DAEMONS := sipd pinholed chargingd smscd slpd
 
 .PHONY: all test netns fuzz demo bench install deb packages clean
 
@@ -33,7 +33,7 @@ demo: packages
 	$(CARGO) build --workspace --bins
 	$(CARGO) run --quiet --package tollwire-harness --bin demo
 
-# The same calls through Tollwire and Kamailio, the same messages through smscd and other SMSCs.
+# The same calls through Tollwire and Kamailio, the same messages through smscd and other SMSCs, slpd at every size.
 bench: packages
 	$(CARGO) build --release --workspace --bins
 	$(CARGO) run --release --quiet --package tollwire-harness --bin bench

@@ -454,3 +454,60 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    const SHIPPED: &str = include_str!("../../../conf/slpd.toml");
+
+    fn parse(text: &str) -> Result<Config, tollwire_runtime::config::ConfigError> {
+        tollwire_runtime::config::parse(Path::new("slpd.toml"), text)
+    }
+
+    #[test]
+    fn the_shipped_file_is_the_default() {
+        assert_eq!(parse(SHIPPED).expect("it is right"), Config::default());
+    }
+
+    #[test]
+    fn options_that_ship_as_comments_exist() {
+        let text: String = SHIPPED
+            .lines()
+            .map(|line| match line.strip_prefix("# ") {
+                Some(option) if option.contains(" = ") || option.starts_with('[') => option,
+                _ => line,
+            })
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        let config = parse(&text).expect("they are right");
+        assert_eq!(config.authentication.verify.len(), 1);
+        assert!(config.authentication.sign.is_some() && config.admin.metrics.is_some());
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_by_its_key() {
+        for (text, key) in [
+            ("[agent]\nscopes = []", "agent.scopes"),
+            ("[agent]\nlanguage = \"e1\"", "agent.language"),
+            ("[network]\nmtu = 100", "network.mtu"),
+            ("[network]\nipv4 = false\nipv6 = false", "network.ipv4"),
+            ("[timers]\nretry_ms = 0", "timers.retry_ms"),
+            ("[limits]\nmessage_octets = 1000", "limits.message_octets"),
+            (
+                "[limits]\nmessage_octets = 16000000",
+                "limits.message_octets",
+            ),
+            ("[limits]\nqueued_octets = 1", "limits.queued_octets"),
+            (
+                "[directory_agents]\nlifetime_seconds = 1",
+                "directory_agents.lifetime_seconds",
+            ),
+        ] {
+            let error = parse(text).expect_err(text).to_string();
+            assert!(error.contains(key), "{text}: {error}");
+        }
+    }
+}
