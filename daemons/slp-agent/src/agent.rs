@@ -11,7 +11,7 @@ use tollwire_slp::agent::{
 };
 use tollwire_slp::header::is_language_tag;
 use tollwire_slp::scope::DEFAULT;
-use tollwire_slp::{Filter, ScopeList, ServiceType, TagList, text};
+use tollwire_slp::{AttributeList, Filter, ScopeList, ServiceType, TagList, text};
 
 use crate::answers::{Attributes, Scopes, Service, ServiceTypes, Services};
 use crate::driver::{Command, Driver, Reply};
@@ -204,9 +204,6 @@ impl UserAgent {
         predicate: &str,
         attributes: bool,
     ) -> Result<Found<Vec<Service>>, Error> {
-        if text::equal(service_type, DIRECTORY_AGENT) && self.only.is_none() {
-            return self.find_directory_agents(predicate).await;
-        }
         let mut stream = self
             .stream_services(service_type, predicate, attributes)
             .await?;
@@ -223,6 +220,9 @@ impl UserAgent {
         ServiceType::parse(service_type)?;
         if !predicate.trim().is_empty() {
             Filter::parse(predicate)?;
+        }
+        if text::equal(service_type, DIRECTORY_AGENT) && self.only.is_none() {
+            return self.known_directory_agents(predicate).await;
         }
         let target = if text::equal(service_type, SERVICE_AGENT) {
             Target::Everybody
@@ -287,13 +287,19 @@ impl UserAgent {
     }
 
     /// Which scopes there are: those of directory agents; without any, those that are set; without these, those of
-    /// service agents, and `DEFAULT` (RFC 2608 11.2). Never none.
+    /// service agents, and `DEFAULT` (RFC 2608 11.2). Never none. Where one directory agent is asked alone, its scopes.
     ///
     /// # Errors
-    /// The agent has stopped.
+    /// The silence of that one, or its refusal; the agent has stopped.
     pub async fn find_scopes(&self) -> Result<ScopeList, Error> {
-        self.discover().await?;
         let mut scopes = Scopes::default();
+        if let Some(only) = self.only {
+            let request = Request::directory_agents(&self.language, "");
+            let replies = self.send(request, Target::One(only)).await?;
+            let outcome = drain(replies, |_, octets| scopes.take(octets)).await?;
+            return found(scopes.finish(), outcome).map(|found| found.found);
+        }
+        self.discover().await?;
         for known in self.directory_agents().await? {
             if let Some(advert) = &known.advert {
                 scopes.add(&advert.scopes);
@@ -336,37 +342,42 @@ impl UserAgent {
         drain(replies, |_, _| ()).await.map(drop)
     }
 
-    async fn find_directory_agents(&self, predicate: &str) -> Result<Found<Vec<Service>>, Error> {
+    /// Directory agents as services; whoever was found before need not be looked for again.
+    async fn known_directory_agents(&self, predicate: &str) -> Result<ServiceStream, Error> {
         let filter = match predicate.trim() {
             "" => None,
             predicate => Some(Filter::parse(predicate)?),
         };
         self.discover().await?;
-        let mut services = Vec::new();
-        for known in self.directory_agents().await? {
-            let Some(advert) = known.advert else {
-                continue;
-            };
+        let mut services = Services::default();
+        let mut ready = Vec::new();
+        for advert in self
+            .directory_agents()
+            .await?
+            .into_iter()
+            .filter_map(|known| known.advert)
+        {
             let in_scope = self.scopes.is_empty() || self.scopes.intersects(&advert.scopes);
             let fits = filter.as_ref().is_none_or(|filter| {
-                tollwire_slp::AttributeList::parse(&advert.attributes)
+                AttributeList::parse(&advert.attributes)
                     .is_ok_and(|attributes| filter.matches(&attributes))
             });
             if in_scope && fits {
-                services.push(Service {
-                    url: advert.url,
-                    // An advert has none; the agent lives as long as it answers.
-                    lifetime: u16::MAX,
-                    attributes: Some(advert.attributes),
-                });
+                ready.extend(services.add_agent(&advert.url, &advert.attributes));
             }
         }
-        Ok(Found {
-            found: services,
-            truncated: false,
+        let (sender, replies) = mpsc::unbounded_channel();
+        let outcome = Outcome {
             multicast: true,
-            unanswered: Vec::new(),
-            unserved: ScopeList::default(),
+            ..Outcome::default()
+        };
+        // It is there: the receiver is at hand.
+        let _ = sender.send(Reply::Finished(outcome));
+        Ok(ServiceStream {
+            replies,
+            services,
+            ready: ready.into_iter(),
+            outcome: None,
         })
     }
 

@@ -37,15 +37,22 @@ impl Services {
                     self.add(entry.url, entry.lifetime, attributes)
                 })
                 .collect(),
-            // Agents are services too, that live as long as they answer.
-            Body::SaAdvert(advert) => {
-                let attributes = Some(advert.attributes.to_owned());
-                self.add(advert.url, u16::MAX, attributes)
-                    .into_iter()
-                    .collect()
-            }
+            Body::SaAdvert(advert) => self
+                .add_agent(advert.url, advert.attributes)
+                .into_iter()
+                .collect(),
+            Body::DaAdvert(advert) => self
+                .add_agent(advert.url, advert.attributes)
+                .into_iter()
+                .collect(),
             _ => Vec::new(),
         }
+    }
+
+    /// Takes in an agent, and returns it if it is new. Agents are services too, that live as long as they answer: an
+    /// advert tells no lifetime.
+    pub(crate) fn add_agent(&mut self, url: &str, attributes: &str) -> Option<Service> {
+        self.add(url, u16::MAX, Some(attributes.to_owned()))
     }
 
     fn add(&mut self, url: &str, lifetime: u16, attributes: Option<String>) -> Option<Service> {
@@ -167,9 +174,12 @@ impl Scopes {
         let Ok(message) = decode(octets) else {
             return;
         };
-        if let Body::SaAdvert(advert) = &message.body
-            && let Ok(scopes) = ScopeList::parse(advert.scopes)
-        {
+        let scopes = match &message.body {
+            Body::SaAdvert(advert) => advert.scopes,
+            Body::DaAdvert(advert) => advert.scopes,
+            _ => return,
+        };
+        if let Ok(scopes) = ScopeList::parse(scopes) {
             self.add(&scopes);
         }
     }

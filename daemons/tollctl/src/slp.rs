@@ -156,16 +156,27 @@ pub(crate) async fn run(slp: Slp, context: &mut Context<'_>) -> Result<(), Failu
             attributes,
         } => {
             let agent = manner.agent()?;
-            let found = match attributes {
-                true => {
-                    agent
-                        .find_services_with_attributes(&service_type, &filter)
-                        .await?
+            if attributes {
+                let found = agent
+                    .find_services_with_attributes(&service_type, &filter)
+                    .await?;
+                qualify(&found);
+                return services(context, &found.found, true);
+            }
+            let mut stream = agent.services(&service_type, &filter).await?;
+            while let Some(service) = stream.next().await {
+                if !context.json {
+                    // Multicast takes its time; each line is there as soon as it is known.
+                    context.print_line(&service_line(&service, false))?;
+                    context.out.flush().map_err(Failure::Output)?;
                 }
-                false => agent.find_services(&service_type, &filter).await?,
-            };
+            }
+            let found = stream.finish()?;
             qualify(&found);
-            services(context, &found.found, attributes)
+            match context.json {
+                true => services(context, &found.found, false),
+                false => Ok(()),
+            }
         }
         Command::FindAttributes { url, tags } => {
             let found = manner.agent()?.find_attributes(&url, &tags).await?;
@@ -282,16 +293,17 @@ fn services(
         let all = services.iter().map(|one| service_json(one, attributes));
         return context.print_json(&all.collect());
     }
-    for service in services {
-        let mut line = format!("{},{}", service.url, service.lifetime);
-        let list = service.attributes.as_deref().unwrap_or_default();
-        if attributes && !list.is_empty() {
-            line.push(' ');
-            line.push_str(list);
-        }
-        context.print_line(&line)?;
+    services
+        .iter()
+        .try_for_each(|service| context.print_line(&service_line(service, attributes)))
+}
+
+fn service_line(service: &Service, attributes: bool) -> String {
+    let line = format!("{},{}", service.url, service.lifetime);
+    match service.attributes.as_deref().unwrap_or_default() {
+        list if attributes && !list.is_empty() => format!("{line} {list}"),
+        _ => line,
     }
-    Ok(())
 }
 
 fn service_json(service: &Service, attributes: bool) -> Value {

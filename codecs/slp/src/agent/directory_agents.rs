@@ -62,6 +62,8 @@ pub struct DirectoryAgent {
     held_until: Option<Instant>,
     hold_down: Duration,
     left: bool,
+    /// Whether it has answered a request of ours, and none in vain since.
+    proven: bool,
 }
 
 /// What a DAAdvert says.
@@ -100,6 +102,15 @@ impl DirectoryAgent {
         match self.left {
             true => None,
             false => Some(self.held_until.map_or(now, |until| until.max(now))),
+        }
+    }
+
+    /// How soon it is asked, compared with others.
+    fn rank(&self) -> u8 {
+        match self.origin {
+            Origin::Configured => 0,
+            _ if self.proven => 1,
+            _ => 2,
         }
     }
 
@@ -334,6 +345,7 @@ impl DirectoryAgents {
                 .saturating_mul(2)
                 .clamp(limits.hold_down, limits.max_hold_down.max(limits.hold_down));
             known.held_until = Some(later(now, known.hold_down));
+            known.proven = false;
         }
     }
 
@@ -343,21 +355,23 @@ impl DirectoryAgents {
             known.left = false;
             known.held_until = None;
             known.hold_down = Duration::ZERO;
+            known.proven = true;
         }
     }
 
     /// Who of them is asked for `wanted`: few that together serve as much of it as can be had, none of `except`.
     ///
-    /// Configured agents come before others (RFC 2608 6), those that serve more of it before those that serve less.
+    /// Configured agents come before others (RFC 2608 6), those that have answered before those that only say that they
+    /// are there, those that serve more of it before those that serve less.
     pub fn cover(&self, now: Instant, wanted: &ScopeList, except: &[SocketAddr]) -> Cover {
         let mut cover = Cover {
             asked: Vec::new(),
             rest: wanted.clone(),
         };
-        for configured in [true, false] {
+        for rank in 0..3 {
             while !cover.rest.is_empty() {
                 let usable = |known: &&DirectoryAgent| {
-                    (known.origin == Origin::Configured) == configured
+                    known.rank() == rank
                         && known.is_usable(now)
                         && !except.contains(&known.address)
                         && !cover.asked.iter().any(|(asked, _)| *asked == known.address)
@@ -439,6 +453,7 @@ fn agent(address: SocketAddr, origin: Origin, advert: Option<Advert>) -> Directo
         held_until: None,
         hold_down: Duration::ZERO,
         left: false,
+        proven: false,
     }
 }
 

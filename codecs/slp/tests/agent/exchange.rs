@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tollwire_slp::agent::{Exchange, ExchangeEffect, ExchangeEvent, Timers};
 use tollwire_slp::message::{SrvAck, SrvRply};
-use tollwire_slp::{Body, ErrorCode, Function};
+use tollwire_slp::{Body, ErrorCode, Extension, Function, Header, Message, encode};
 
 use crate::lan::message;
 
@@ -76,6 +76,31 @@ fn what_is_no_answer_changes_nothing() {
             overflow: true
         }]
     );
+}
+
+#[test]
+fn a_reply_with_a_mandatory_extension_that_is_unknown_is_dropped() {
+    for (id, taken) in [
+        (0x3FFF, true),
+        (0x4000, false),
+        (0x7FFF, false),
+        (0x8000, true),
+    ] {
+        let (now, mut exchange) = begin(Function::SrvRply);
+        let reply = Message {
+            header: Header {
+                xid: XID,
+                language: "en",
+                ..Header::default()
+            },
+            body: Body::SrvRply(SrvRply::default()),
+            extensions: vec![Extension::Unknown { id, data: b"x" }],
+        };
+        let mut octets = Vec::new();
+        encode(&reply, &mut octets).unwrap();
+        let effects = handle(&mut exchange, now, ExchangeEvent::Received(&octets));
+        assert_eq!(!effects.is_empty(), taken, "{id:#06x}");
+    }
 }
 
 #[test]

@@ -3,5 +3,6 @@
 mod convergence;
 mod directory_agents;
 mod exchange;
+mod hostile;
 mod lan;
 mod user_agent;

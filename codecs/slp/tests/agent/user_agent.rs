@@ -220,6 +220,48 @@ fn when_the_last_directory_agent_dies_service_agents_are_asked() {
 }
 
 #[test]
+fn agents_that_are_only_said_to_be_there_cost_little() {
+    let hosts = vec![
+        directory_agent(91, "DEFAULT", &["service:x://da"]),
+        host(1, &["service:x://sa"]),
+    ];
+    let advertise = |lan: &mut Lan| {
+        for last in 100..180 {
+            let url = format!("service:directory-agent://192.0.2.{last}");
+            lan.advertise(
+                ([192, 0, 2, last], 427).into(),
+                DaAdvert {
+                    boot_timestamp: 7,
+                    url: &url,
+                    scopes: "DEFAULT",
+                    ..DaAdvert::default()
+                },
+            );
+        }
+    };
+    // One that has answered is asked before them.
+    let mut lan = Lan::new(quiet(), hosts.clone(), 25);
+    lan.find("service:x", "DEFAULT", Target::Anyone);
+    lan.pass(20 * SECOND);
+    advertise(&mut lan);
+    assert_eq!(lan.agent.directory_agents().iter().count(), 64);
+    let begun = lan.now - lan.start;
+    let id = lan.find("service:x", "DEFAULT", Target::Anyone);
+    let (took, _) = lan.finish(id);
+    assert_eq!(lan.urls(id), ["service:x://da"]);
+    assert!(took - begun < SECOND);
+
+    // Without one they cost three waits, not sixty-four.
+    let mut lan = Lan::new(quiet(), hosts[1..].to_vec(), 26);
+    advertise(&mut lan);
+    let id = lan.find("service:x", "DEFAULT", Target::Anyone);
+    let (took, outcome) = lan.finish(id);
+    assert_eq!(lan.urls(id), ["service:x://sa"]);
+    assert_eq!(outcome.unanswered.len(), 3);
+    assert!(took < 60 * SECOND, "{took:?}");
+}
+
+#[test]
 fn discovery_repeats_with_waits_that_double_while_nobody_asks() {
     let mut lan = Lan::new(UserAgentSettings::default(), Vec::new(), 9);
     lan.pass(Duration::from_secs(9_000));

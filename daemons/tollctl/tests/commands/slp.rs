@@ -296,6 +296,11 @@ fn scopes_are_those_of_directory_agents() {
     );
     let found = agent.run(&["findscopes", "--timeout", "1", "--json"]);
     assert_eq!(json(&found.out), json!(["DEFAULT", "West Coast"]));
+    assert_eq!(agent.prints(&["findscopes"]), "DEFAULT,West Coast\n");
+    assert_eq!(
+        agent.prints(&["findsrvs", "service:directory-agent"]),
+        "service:directory-agent://127.0.0.1,65535\n"
+    );
     let found = agent.run(&["findsrvs", "service:directory-agent", "--timeout", "1"]);
     assert_eq!(
         found.out, "service:directory-agent://127.0.0.1,65535\n",

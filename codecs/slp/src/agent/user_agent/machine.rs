@@ -8,7 +8,7 @@ use super::legs::{Leg, Purpose, Work};
 use super::query::Query;
 use super::{Ask, Effect, Event, Impossible, LegId, Outcome, QueryId, Target, UserAgentSettings};
 use crate::agent::convergence::{ConvergenceEvent, ConvergenceLimits};
-use crate::agent::directory_agents::{DirectoryAgents, Heard};
+use crate::agent::directory_agents::{Cover, DirectoryAgents, Heard};
 use crate::agent::discovery::Discovery;
 use crate::agent::exchange::ExchangeEvent;
 use crate::agent::links::Links;
@@ -16,6 +16,10 @@ use crate::agent::random::{Random, Xids};
 use crate::agent::request::Request;
 use crate::agent::retransmission::later;
 use crate::scope::ScopeList;
+
+/// Directory agents that a question waits for in vain, one after the other, before it goes to everybody: adverts are
+/// easily forged, and each costs CONFIG_RETRY_MAX.
+const MAX_SILENT: usize = 3;
 
 /// A user agent.
 #[derive(Debug, Clone)]
@@ -180,8 +184,15 @@ impl UserAgent {
                 Ok(())
             }
             Target::Anyone => {
-                let cover = self.agents.cover(now, &query.rest, &query.except);
-                if !cover.rest.is_empty() && self.wait(now, query, effects) {
+                let silent = query.outcome.unanswered.len() >= MAX_SILENT;
+                let cover = match silent {
+                    true => Cover {
+                        asked: Vec::new(),
+                        rest: query.rest.clone(),
+                    },
+                    false => self.agents.cover(now, &query.rest, &query.except),
+                };
+                if !silent && !cover.rest.is_empty() && self.wait(now, query, effects) {
                     return Ok(());
                 }
                 // Without scopes there is nothing that a directory agent could be chosen by.
