@@ -385,3 +385,100 @@ fn tollctl_finds_what_it_registers() {
     directory.wait_for_registered(&[], PATIENCE);
     assert_eq!(tollctl(2, &["findsrvs", "service:x.acme"]), "");
 }
+
+#[test]
+fn a_host_on_two_links_asks_on_both() {
+    let lan = Lan::new(1);
+    let scratch = Scratch::new();
+    let near = Agent::start(lan.host(0), &scratch, "near", SERVICE_AGENT);
+    let far = Agent::start(&lan.far, &scratch, "far", SERVICE_AGENT);
+    register(
+        &near,
+        lan.host(0),
+        &["DEFAULT"],
+        &[service("service:x://near")],
+    );
+    register(&far, &lan.far, &["DEFAULT"], &[service("service:x://far")]);
+    on(&lan.router, settings(), async |user| {
+        let found = user.find_services("service:x", "").await.unwrap();
+        assert_eq!(urls(&found), ["service:x://far", "service:x://near"]);
+    });
+    let one = Settings {
+        interfaces: vec!["br0".into()],
+        ..settings()
+    };
+    on(&lan.router, one, async |user| {
+        let found = user.find_services("service:x", "").await.unwrap();
+        assert_eq!(urls(&found), ["service:x://near"]);
+    });
+}
+
+#[test]
+fn broadcasts_do_where_multicast_does_not() {
+    let lan = Lan::new(2);
+    let scratch = Scratch::new();
+    let agent = Agent::start(lan.host(0), &scratch, "sa", SERVICE_AGENT);
+    register(
+        &agent,
+        lan.host(0),
+        &["DEFAULT"],
+        &[service("service:x://h")],
+    );
+    let broadcast = Settings {
+        broadcast: true,
+        ..settings()
+    };
+    let rules = "table inet test {\n chain output {\n type filter hook output priority 0\n\
+                 ip daddr 224.0.0.0/4 drop\n ip6 daddr ff00::/8 udp dport 427 drop\n }\n}\n";
+    let rules = scratch.write("rules.nft", rules).display().to_string();
+    lan.host(0).nft(&["-f", &rules]);
+    lan.host(1).nft(&["-f", &rules]);
+    on(lan.host(1), settings(), async |user| {
+        let found = user.find_services("service:x", "").await.unwrap();
+        assert!(found.found.is_empty(), "the network carries no multicast");
+    });
+    on(lan.host(1), broadcast.clone(), async |user| {
+        let found = user.find_services("service:x", "").await.unwrap();
+        assert_eq!(urls(&found), ["service:x://h"]);
+        assert!(found.multicast);
+    });
+    let directory = Agent::start(lan.host(1), &scratch, "da", "");
+    register(
+        &directory,
+        lan.host(1),
+        &["DEFAULT"],
+        &[service("service:x://da")],
+    );
+    on(lan.host(0), broadcast, async |user| {
+        let found = user.find_services("service:x", "").await.unwrap();
+        assert!(urls(&found).contains(&"service:x://da"));
+        assert!(!found.multicast);
+    });
+}
+
+#[test]
+fn user_agents_and_slpd_share_a_host_and_its_port() {
+    let lan = Lan::new(2);
+    let scratch = Scratch::new();
+    let directory = Agent::start(lan.host(0), &scratch, "da", "");
+    register(
+        &directory,
+        lan.host(0),
+        &["DEFAULT"],
+        &[service("service:x://h")],
+    );
+    on(lan.host(0), settings(), async |here| {
+        let found = here.find_services("service:x", "").await.unwrap();
+        assert_eq!(urls(&found), ["service:x://h"]);
+        assert!(!found.multicast);
+        // It overhears adverts on the port now, and takes nothing from slpd that is slpd's.
+        let there = directory.address();
+        on(lan.host(1), settings(), async |user| {
+            let found = user.find_services("service:x", "").await.unwrap();
+            assert_eq!(urls(&found), ["service:x://h"]);
+            let one = user.only(there);
+            let found = one.find_services("service:x", "").await.unwrap();
+            assert_eq!(urls(&found), ["service:x://h"]);
+        });
+    });
+}
