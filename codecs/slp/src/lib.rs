@@ -21,6 +21,7 @@ pub mod message;
 pub mod multicast;
 pub mod scope;
 pub mod service_type;
+pub mod signature;
 pub mod tags;
 pub mod text;
 pub mod url_entry;

@@ -15,6 +15,7 @@ pub mod core;
 mod driver;
 pub mod effect;
 pub mod event;
+pub mod keys;
 pub mod limits;
 pub mod net;
 pub mod registry;

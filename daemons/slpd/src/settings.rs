@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -10,6 +11,7 @@ use tollwire_slp::agent::Timers;
 use tollwire_slp::{AttributeList, ScopeList};
 
 use crate::config::{Config, Role};
+use crate::keys::Keys;
 use crate::limits::Rate;
 use crate::registry::Quota;
 
@@ -34,6 +36,8 @@ pub struct Settings {
     pub slpv1: bool,
     /// RFC 2608 13.
     pub timers: Timers,
+    /// Keys.
+    pub keys: Arc<Keys>,
     /// How much may be registered.
     pub quota: Quota,
     /// At least so long between two updates of an entry.
@@ -134,6 +138,7 @@ impl Settings {
                 reg_active: Duration::from_millis(timers.reg_active_ms),
                 close_conn: Duration::from_secs(timers.close_conn_seconds),
             },
+            keys: Arc::new(Keys::read(&config.authentication)?),
             quota: Quota {
                 entries: config.registrations.max_entries,
                 octets: config.registrations.max_octets,

@@ -7,6 +7,7 @@ use tollwire_runtime::clock::Now;
 use tollwire_slp::agent::Group;
 use tollwire_slp::message::{DaAdvert, SaAdvert, SrvRqst};
 use tollwire_slp::multicast::{LINK_LOCAL, SITE_LOCAL, widest_scope};
+use tollwire_slp::signature::{block, of_directory_agent, of_service_agent};
 use tollwire_slp::{AttributeList, Body, ErrorCode, Filter, Flags, Header, Message, encode};
 
 use super::Core;
@@ -18,16 +19,7 @@ impl Core {
     /// An unsolicited DAAdvert by each of these addresses.
     pub(super) fn advertise(
         &self,
-        _now: Now,
-        attachments: &[Attachment],
-        boot_timestamp: u32,
-        effects: &mut Vec<Effect>,
-    ) {
-        self.advertise_with(attachments, boot_timestamp, effects);
-    }
-
-    pub(super) fn advertise_with(
-        &self,
+        now: Now,
         attachments: &[Attachment],
         boot_timestamp: u32,
         effects: &mut Vec<Effect>,
@@ -48,10 +40,11 @@ impl Core {
                 language: &self.settings.language,
             };
             let octets = self.directory_agent_advert(
+                now,
                 header,
                 attachment.address,
                 boot_timestamp,
-                ErrorCode::OK,
+                (ErrorCode::OK, None),
             );
             effects.extend(octets.map(|octets| Effect::Multicast {
                 group: Group::DirectoryAgents,
@@ -64,28 +57,36 @@ impl Core {
 
     fn directory_agent_advert(
         &self,
+        now: Now,
         header: Header<'_>,
         address: IpAddr,
         boot_timestamp: u32,
-        error: ErrorCode,
+        (error, spi): (ErrorCode, Option<&str>),
     ) -> Option<Vec<u8>> {
         let url = format!("service:directory-agent://{}", literal(address));
-        let body = Body::DaAdvert(DaAdvert {
+        let spis = self.settings.keys.spis();
+        let mut advert = DaAdvert {
             error,
             boot_timestamp,
             url: &url,
             scopes: self.settings.scopes.as_str(),
             attributes: &self.settings.attributes,
-            spis: "",
+            spis: &spis,
             authentication: Vec::new(),
-        });
-        encoded(header, body)
+        };
+        let signature;
+        if let Some(signer) = self.settings.keys.signer(spi) {
+            let timestamp = signer.timestamp(now.unix_ms);
+            signature = signer.sign(&of_directory_agent(&signer.spi, timestamp, &advert).ok()?);
+            advert.authentication = vec![block(&signer.spi, timestamp, &signature)];
+        }
+        encoded(header, Body::DaAdvert(advert))
     }
 
     /// Who asks for directory agents is told of this one (RFC 2608 12.1).
     pub(super) fn directory_agent_request(
         &mut self,
-        _now: Now,
+        now: Now,
         asked: &Asked<'_>,
         request: &SrvRqst<'_>,
         filter: Option<&Filter>,
@@ -106,8 +107,16 @@ impl Core {
             false => ErrorCode::AUTHENTICATION_UNKNOWN,
         };
         self.counters.agent_requests += 1;
-        self.directory_agent_advert(reply_header(asked), address, self.boot_timestamp, error)
-            .map_or(Outcome::Silence, Outcome::Answer)
+        // Signed by the key that was asked for, or not at all (RFC 2608 8.5).
+        let wanted = (error, Some(request.spi));
+        self.directory_agent_advert(
+            now,
+            reply_header(asked),
+            address,
+            self.boot_timestamp,
+            wanted,
+        )
+        .map_or(Outcome::Silence, Outcome::Answer)
     }
 
     fn own_attributes_match(&self, filter: &Filter) -> bool {
@@ -119,6 +128,7 @@ impl Core {
     /// Who asks all service agents is told of this one, and of its types (RFC 2608 8.6).
     pub(super) fn service_agent_request(
         &mut self,
+        now: Now,
         asked: &Asked<'_>,
         filter: Option<&Filter>,
     ) -> Outcome {
@@ -134,13 +144,19 @@ impl Core {
         };
         let url = format!("service:service-agent://{}", literal(address));
         let advert = |attributes: &str| {
-            let body = Body::SaAdvert(SaAdvert {
+            let mut advert = SaAdvert {
                 url: &url,
                 scopes: self.settings.scopes.as_str(),
                 attributes,
                 authentication: Vec::new(),
-            });
-            encoded(reply_header(asked), body)
+            };
+            let signature;
+            if let Some(signer) = self.settings.keys.signer(None) {
+                let timestamp = signer.timestamp(now.unix_ms);
+                signature = signer.sign(&of_service_agent(&signer.spi, timestamp, &advert).ok()?);
+                advert.authentication = vec![block(&signer.spi, timestamp, &signature)];
+            }
+            encoded(reply_header(asked), Body::SaAdvert(advert))
         };
         let room = self.room(asked);
         let fits = |octets: &Vec<u8>| octets.len() <= room;

@@ -46,7 +46,7 @@ impl Core {
                 return self.directory_agent_request(now, asked, request, filter.as_ref());
             }
             SERVICE_AGENT if !self.is_directory_agent() && asked.to_many => {
-                return self.service_agent_request(asked, filter.as_ref());
+                return self.service_agent_request(now, asked, filter.as_ref());
             }
             _ => {}
         }

@@ -103,9 +103,7 @@ impl Core {
             Body::SrvRqst(request) => self.service_request(now, &asked, request),
             Body::AttrRqst(request) => self.attribute_request(now, &asked, request),
             Body::SrvTypeRqst(request) => self.type_request(&asked, request),
-            Body::SrvReg(registration) => {
-                self.registration(now, &asked, message, registration, effects)
-            }
+            Body::SrvReg(registration) => self.registration(now, &asked, registration, effects),
             Body::SrvDeReg(deregistration) => {
                 self.deregistration(now, &asked, deregistration, effects)
             }

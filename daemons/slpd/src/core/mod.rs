@@ -157,7 +157,7 @@ impl Core {
             Event::Tick => {}
             Event::Operator { token, operation } => self.operate(now, token, operation, effects),
             Event::Reloaded(settings) => self.reload(now, *settings, effects),
-            Event::Stop => self.stop(effects),
+            Event::Stop => self.stop(now, effects),
         }
         if self.next_beat.is_some_and(|beat| beat <= now.instant) {
             self.beat(now, effects);
@@ -262,13 +262,13 @@ impl Core {
         self.next_beat = Some(now.instant + self.settings.timers.da_beat);
     }
 
-    fn stop(&mut self, effects: &mut Vec<Effect>) {
+    fn stop(&mut self, now: Now, effects: &mut Vec<Effect>) {
         self.stopping = true;
         self.next_beat = None;
         if self.is_directory_agent() {
             let attachments = self.attachments.clone();
             // Zero says that it goes down (RFC 2608 12.1).
-            self.advertise_with(&attachments, 0, effects);
+            self.advertise(now, &attachments, 0, effects);
         }
     }
 

@@ -2,7 +2,8 @@
 
 use tollwire_runtime::clock::Now;
 use tollwire_slp::message::{SrvAck, SrvDeReg, SrvReg};
-use tollwire_slp::{AuthenticationBlock, Body, ErrorCode, Message, ScopeList, encode};
+use tollwire_slp::signature::{of_deregistration, of_registration};
+use tollwire_slp::{AuthenticationBlock, Body, ErrorCode, Message, ScopeList, Unencodable, encode};
 
 use super::dispatch::{Asked, Outcome, reply_header};
 use super::{Core, to_store};
@@ -15,7 +16,6 @@ impl Core {
         &mut self,
         now: Now,
         asked: &Asked<'_>,
-        message: &Message<'_>,
         registration: &SrvReg<'_>,
         effects: &mut Vec<Effect>,
     ) -> Outcome {
@@ -23,7 +23,7 @@ impl Core {
             Ok(source) => source,
             Err(outcome) => return outcome,
         };
-        let verified = match self.verify_registration(now, message, registration) {
+        let verified = match self.verify_registration(now, asked, registration) {
             Ok(verified) => verified,
             Err(error) => return error.into(),
         };
@@ -159,17 +159,23 @@ impl Core {
     fn verify_registration(
         &self,
         now: Now,
-        message: &Message<'_>,
+        asked: &Asked<'_>,
         registration: &SrvReg<'_>,
     ) -> Result<bool, ErrorCode> {
-        let _ = (now, message);
-        self.verify(
-            registration
-                .url
-                .authentication
-                .iter()
-                .chain(&registration.authentication),
-        )
+        let blocks = registration.url.authentication.iter();
+        let blocks: Vec<&AuthenticationBlock<'_>> =
+            blocks.chain(&registration.authentication).collect();
+        let header = asked.header;
+        self.verify(now, asked, &blocks, |block| {
+            let fresh = header.flags.fresh;
+            of_registration(
+                block.spi,
+                block.timestamp,
+                header.language,
+                fresh,
+                registration,
+            )
+        })
     }
 
     fn verify_deregistration(
@@ -178,24 +184,36 @@ impl Core {
         asked: &Asked<'_>,
         deregistration: &SrvDeReg<'_>,
     ) -> Result<bool, ErrorCode> {
-        let _ = (now, asked);
-        self.verify(deregistration.url.authentication.iter())
+        let blocks: Vec<_> = deregistration.url.authentication.iter().collect();
+        let language = asked.header.language;
+        self.verify(now, asked, &blocks, |block| {
+            of_deregistration(block.spi, block.timestamp, language, deregistration)
+        })
     }
 
-    fn verify<'a, 'b: 'a>(
+    /// Whether there are signatures, all of them right (RFC 2608 12.5: what cannot be verified is refused).
+    fn verify<'a>(
         &self,
-        mut blocks: impl Iterator<Item = &'a AuthenticationBlock<'b>>,
+        now: Now,
+        asked: &Asked<'_>,
+        blocks: &[&AuthenticationBlock<'a>],
+        signed: impl Fn(&AuthenticationBlock<'a>) -> Result<Vec<u8>, Unencodable>,
     ) -> Result<bool, ErrorCode> {
-        match blocks.next() {
-            Some(_) => Err(ErrorCode::AUTHENTICATION_UNKNOWN),
-            None if self.settings.require_authentication => Err(ErrorCode::AUTHENTICATION_ABSENT),
-            None => Ok(false),
+        for block in blocks {
+            let octets = signed(block).map_err(|_| ErrorCode::AUTHENTICATION_FAILED)?;
+            self.settings.keys.verify(now.unix_ms, block, &octets)?;
+        }
+        // The registration socket's file mode has said who may.
+        let needed = self.settings.require_authentication && !asked.channel.is_local();
+        match blocks.is_empty() && needed {
+            true => Err(ErrorCode::AUTHENTICATION_ABSENT),
+            false => Ok(!blocks.is_empty()),
         }
     }
 
-    /// Whether this agent can verify, or make, signatures of this SPI.
-    pub(super) fn knows_spi(&self, _spi: &str) -> bool {
-        false
+    /// Whether this agent can verify signatures of this SPI.
+    pub(super) fn knows_spi(&self, spi: &str) -> bool {
+        self.settings.keys.knows(spi)
     }
 }
 

@@ -207,7 +207,7 @@ impl Peers {
         match self.known.hear(from, advert, origin) {
             Heard::New(address) | Heard::Restarted(address) => {
                 let begin = now + self.random.wait(longest);
-                let registrar = Registrar::new(begin, advert.attributes);
+                let registrar = Registrar::new(begin, advert.attributes, advert.spis);
                 self.registrars.insert(address, registrar);
                 tracing::info!(%address, scopes = advert.scopes, "directory agent");
                 true
@@ -215,9 +215,9 @@ impl Peers {
             Heard::Changed(address) => {
                 let begin = now + self.random.wait(longest);
                 match self.registrars.get_mut(&address) {
-                    Some(registrar) => registrar.begin_again(begin, advert.attributes),
+                    Some(registrar) => registrar.begin_again(begin, advert.attributes, advert.spis),
                     None => {
-                        let registrar = Registrar::new(begin, advert.attributes);
+                        let registrar = Registrar::new(begin, advert.attributes, advert.spis);
                         self.registrars.insert(address, registrar);
                     }
                 }

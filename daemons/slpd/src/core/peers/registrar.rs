@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use tollwire_runtime::clock::Now;
 use tollwire_slp::agent::{Delivery, Exchange, ExchangeEffect, ExchangeEvent, Question, Request};
 use tollwire_slp::attributes::AttributeList;
-use tollwire_slp::{ErrorCode, Meaning, ScopeList};
+use tollwire_slp::signature::{block, of_deregistration, of_registration};
+use tollwire_slp::{Body, ErrorCode, Meaning, ScopeList, decode, encode};
 
 use crate::effect::Effect;
 use crate::event::ConnectionId;
@@ -68,6 +69,8 @@ pub struct Registrar {
     begin: Instant,
     loaded: bool,
     min_refresh: Duration,
+    /// SPIs that the agent can verify, a comma list.
+    spis: Box<str>,
     waiting: VecDeque<Key>,
     queued: HashSet<Key>,
     held: HashMap<Key, Held>,
@@ -79,12 +82,13 @@ pub struct Registrar {
 }
 
 impl Registrar {
-    /// Everything is to be told from `begin` on, to an agent with these attributes.
-    pub fn new(begin: Instant, attributes: &str) -> Self {
+    /// Everything is to be told from `begin` on, to an agent with these attributes and SPIs.
+    pub fn new(begin: Instant, attributes: &str, spis: &str) -> Self {
         Self {
             begin,
             loaded: false,
             min_refresh: min_refresh(attributes),
+            spis: spis.into(),
             waiting: VecDeque::new(),
             queued: HashSet::new(),
             held: HashMap::new(),
@@ -96,7 +100,8 @@ impl Registrar {
     }
 
     /// The agent's scopes or attributes are others: everything is told again.
-    pub fn begin_again(&mut self, begin: Instant, attributes: &str) {
+    pub fn begin_again(&mut self, begin: Instant, attributes: &str, spis: &str) {
+        self.spis = spis.into();
         self.begin = begin;
         self.loaded = false;
         self.min_refresh = min_refresh(attributes);
@@ -332,7 +337,7 @@ impl Registrar {
             scopes: scopes.to_string(),
             question,
         };
-        let Ok(octets) = request.encode(xid, Delivery::Unicast) else {
+        let Some(octets) = self.encoded(around, &request, xid) else {
             tracing::error!(url = %key.0, "a service is too long for any message");
             return false;
         };
@@ -373,6 +378,45 @@ impl Registrar {
         };
         self.under_way.insert(xid, order);
         true
+    }
+
+    /// The request, signed if this agent has a key that the directory agent can verify (RFC 2608 8.5).
+    fn encoded(&self, around: &Surroundings<'_>, request: &Request, xid: u16) -> Option<Vec<u8>> {
+        let octets = request.encode(xid, Delivery::Unicast).ok()?;
+        let known = |spi: &str| {
+            self.spis
+                .split(',')
+                .any(|listed| tollwire_slp::text::equal(listed, spi))
+        };
+        let Some(signer) = around
+            .settings
+            .keys
+            .signer(None)
+            .filter(|signer| known(&signer.spi))
+        else {
+            return Some(octets);
+        };
+        let timestamp = signer.timestamp(around.now.unix_ms);
+        let mut message = decode(&octets).ok()?;
+        let header = message.header;
+        let (spi, language) = (&signer.spi, header.language);
+        let signed = match &message.body {
+            Body::SrvReg(body) => {
+                of_registration(spi, timestamp, language, header.flags.fresh, body)
+            }
+            Body::SrvDeReg(body) => of_deregistration(spi, timestamp, language, body),
+            _ => return None,
+        };
+        let signature = signer.sign(&signed.ok()?);
+        let blocks = vec![block(spi, timestamp, &signature)];
+        match &mut message.body {
+            Body::SrvReg(body) => body.url.authentication = blocks,
+            Body::SrvDeReg(body) => body.url.authentication = blocks,
+            _ => {}
+        }
+        let mut octets = Vec::new();
+        encode(&message, &mut octets).ok()?;
+        Some(octets)
     }
 
     /// The agent has answered; false if it is busy.
