@@ -15,16 +15,16 @@ use tollwire_slp_agent::{
 
 const SERVICE_AGENT: &str = "[agent]\nrole = \"service-agent\"\n";
 
-/// Quick enough for tests; answers on the link take a thousandth of these times.
+/// Quicker than a user would have it, and slow enough for a machine that stalls.
 fn settings() -> Settings {
     let mut settings = Settings {
         discover_by_itself: false,
         registration_socket: PathBuf::new(),
         ..Settings::default()
     };
-    settings.timers.retry_ms = 250;
-    settings.timers.retry_max_ms = 1_000;
-    settings.timers.mc_max_ms = 2_000;
+    settings.timers.retry_ms = 600;
+    settings.timers.retry_max_ms = 2_000;
+    settings.timers.mc_max_ms = 3_000;
     settings.timers.reg_passive_ms = 50;
     settings.timers.watch_seconds = 1;
     settings
@@ -285,16 +285,16 @@ fn services_are_registered_with_a_directory_agent_where_no_slpd_runs() {
     let directory = Agent::start(lan.host(0), &scratch, "da", "");
     on(lan.host(1), settings(), async |user| {
         let mut registration = service("service:x://h");
-        registration.lifetime = 2;
+        registration.lifetime = 4;
         let advertisement = user.advertise(registration).await.unwrap();
         let found = user.find_services("service:x", "").await.unwrap();
         assert_eq!(urls(&found), ["service:x://h"]);
         // It outlives its lifetime, by being registered again.
-        for _ in 0..4 {
-            tokio::time::sleep(Duration::from_millis(750)).await;
-            let found = user.find_services("service:x", "").await.unwrap();
-            assert_eq!(urls(&found), ["service:x://h"]);
+        while directory.gauge("registrations") < 3 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        let found = user.find_services("service:x", "").await.unwrap();
+        assert_eq!(urls(&found), ["service:x://h"]);
         advertisement.withdraw().await.unwrap();
         let found = user.find_services("service:x", "").await.unwrap();
         assert!(found.found.is_empty());

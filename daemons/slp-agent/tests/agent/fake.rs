@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
@@ -59,12 +59,13 @@ impl Agent {
     }
 }
 
-/// A port that is free on loopback, for UDP and TCP, on all addresses that the test uses.
+/// A port that is free on loopback and that no other test of this program takes: below those that the kernel gives.
 pub async fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(20_427);
     loop {
-        let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let port = udp.local_addr().unwrap().port();
-        if TcpListener::bind(("127.0.0.1", port)).await.is_ok() {
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        let free = UdpSocket::bind(("127.0.0.1", port)).await.is_ok();
+        if free && TcpListener::bind(("127.0.0.1", port)).await.is_ok() {
             return port;
         }
     }
@@ -262,8 +263,8 @@ fn answered(octets: &[u8], way: Way, asked: &Log, answer: &Answer) -> Option<Vec
     Some(reply)
 }
 
-/// Settings for loopback alone, quick enough for tests: what is waited for comes at once, and what never comes is not
-/// waited for long.
+/// Settings for loopback alone, where some answer of directory agents is waited for: it comes at once, and a machine
+/// that stalls does not make it late.
 pub fn settings(port: u16) -> Settings {
     let mut settings = Settings {
         port,
@@ -272,10 +273,18 @@ pub fn settings(port: u16) -> Settings {
         registration_socket: PathBuf::new(),
         ..Settings::default()
     };
-    settings.timers.retry_ms = 150;
-    settings.timers.mc_max_ms = 1_500;
+    settings.timers.retry_ms = 1_000;
+    settings.timers.mc_max_ms = 4_000;
     settings.timers.start_wait_ms = 0;
     settings.timers.reg_passive_ms = 0;
+    settings
+}
+
+/// Settings for where nothing is waited for that may come late, but the end of what is multicast.
+pub fn quick(port: u16) -> Settings {
+    let mut settings = settings(port);
+    settings.timers.retry_ms = 200;
+    settings.timers.mc_max_ms = 2_000;
     settings
 }
 

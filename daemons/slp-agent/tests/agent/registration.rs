@@ -8,7 +8,8 @@ use tollwire_slp::{Body, ErrorCode, Message};
 use tollwire_slp_agent::{Error, Peer, Registration, Settings};
 
 use crate::fake::{
-    Way, advert, agent, free_port, is_discovery, registration_socket, reply, settings, user_agent,
+    Way, advert, agent, free_port, is_discovery, quick, registration_socket, reply, settings,
+    user_agent,
 };
 
 fn ack(request: &Message<'_>, error: ErrorCode) -> Option<Vec<u8>> {
@@ -138,7 +139,7 @@ async fn one_agent_can_be_chosen_and_what_is_long_goes_by_tcp() {
 #[tokio::test]
 async fn nobody_to_register_with_is_an_error() {
     let port = free_port().await;
-    let user = user_agent(settings(port));
+    let user = user_agent(quick(port));
     let error = user.register(&service()).await.unwrap_err();
     assert!(matches!(error, Error::Nobody(_)), "{error:?}");
 

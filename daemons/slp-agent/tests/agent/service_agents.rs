@@ -7,8 +7,8 @@ use tollwire_slp::{Body, Extension, multicast};
 use tollwire_slp_agent::{Authority, Settings};
 
 use crate::fake::{
-    Way, advert, agent, agent_v6, free_port, is_discovery, on_a_host, reply, reply_with, services,
-    settings, user_agent,
+    Way, advert, agent, agent_v6, free_port, is_discovery, on_a_host, quick, reply, reply_with,
+    services, settings, user_agent,
 };
 
 fn urls(found: &[tollwire_slp_agent::Service]) -> Vec<&str> {
@@ -33,7 +33,7 @@ async fn many_answer_each_once() {
             .await,
         );
     }
-    let user = user_agent(settings(port));
+    let user = user_agent(quick(port));
     let found = user.find_services("service:x", "(a=1)").await.unwrap();
     assert_eq!(
         urls(&found.found),
@@ -66,7 +66,7 @@ async fn services_are_told_as_they_are_found() {
         reply(request, services(["service:x://1", "service:x://2"]))
     })
     .await;
-    let user = user_agent(settings(port));
+    let user = user_agent(quick(port));
     let mut stream = user.services("service:x", "").await.unwrap();
     assert_eq!(stream.next().await.unwrap().url, "service:x://1");
     assert_eq!(stream.next().await.unwrap().url, "service:x://2");
@@ -81,7 +81,7 @@ async fn services_are_told_as_they_are_found() {
 #[tokio::test]
 async fn nobody_there_is_nothing_found() {
     let port = free_port().await;
-    let user = user_agent(settings(port));
+    let user = user_agent(quick(port));
     let found = user.find_services("service:x", "").await.unwrap();
     assert!(found.found.is_empty() && found.multicast);
     let found = user.find_attributes("service:x", "").await.unwrap();
@@ -102,7 +102,7 @@ fn ipv6_asks_the_groups_of_the_type_narrow_first() {
         let user = user_agent(Settings {
             ipv4: false,
             interfaces: vec!["eth0".into()],
-            ..settings(PORT)
+            ..quick(PORT)
         });
         let found = user.find_services("service:X", "").await.unwrap();
         assert_eq!(urls(&found.found), ["service:x://[fd00:5::1]"]);
@@ -154,7 +154,7 @@ async fn replies_that_do_not_fit_are_had_over_tcp_under_the_same_xid() {
         }
     })
     .await;
-    let user = user_agent(settings(port));
+    let user = user_agent(quick(port));
     let found = user.find_services("service:x", "").await.unwrap();
     assert_eq!(urls(&found.found), ["service:x://1", "service:x://2"]);
     assert!(!found.truncated);
@@ -194,7 +194,7 @@ async fn attributes_come_with_the_services_or_are_asked_for() {
         other => panic!("{other:?}"),
     })
     .await;
-    let user = user_agent(settings(port));
+    let user = user_agent(quick(port));
     let found = user
         .find_services_with_attributes("service:x", "")
         .await
@@ -232,7 +232,7 @@ async fn attributes_and_types_of_several_are_united() {
     };
     let _one = agent(2, port, play("(a=1)", "service:b,service:a")).await;
     let _two = agent(3, port, play("(a=2),k", "service:a,service:c")).await;
-    let user = user_agent(settings(port));
+    let user = user_agent(quick(port));
     let found = user.find_attributes("service:x", "").await.unwrap().found;
     assert!(
         ["(a=1,2),k", "(a=2,1),k"].contains(&found.as_str()),
@@ -266,7 +266,7 @@ async fn scopes_are_found_out_from_service_agents_where_nothing_else_tells() {
     .await;
     let user = user_agent(Settings {
         scopes: Vec::new(),
-        ..settings(port)
+        ..quick(port)
     });
     assert_eq!(user.find_scopes().await.unwrap().as_str(), "west,east");
     let found = user.find_services("service:x", "").await.unwrap();
@@ -278,7 +278,7 @@ async fn without_anybody_the_scope_is_the_default() {
     let port = free_port().await;
     let user = user_agent(Settings {
         scopes: Vec::new(),
-        ..settings(port)
+        ..quick(port)
     });
     assert_eq!(user.find_scopes().await.unwrap().as_str(), "DEFAULT");
 }
@@ -286,7 +286,7 @@ async fn without_anybody_the_scope_is_the_default() {
 #[tokio::test]
 async fn what_cannot_be_asked_is_not_sent() {
     let port = free_port().await;
-    let user = user_agent(settings(port));
+    let user = user_agent(quick(port));
     assert!(user.find_services("a b", "").await.is_err());
     assert!(user.find_services("service:x", "(a=").await.is_err());
     assert!(user.find_attributes("", "").await.is_err());
