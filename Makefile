@@ -45,6 +45,7 @@ install: all
 	install -D -m 644 -t $(DESTDIR)/lib/systemd/system systemd/*.service systemd/*.target
 	install -D -m 644 systemd/tollwire.sysusers $(DESTDIR)/usr/lib/sysusers.d/tollwire.conf
 	install -D -m 644 systemd/tollwire.tmpfiles $(DESTDIR)/usr/lib/tmpfiles.d/tollwire.conf
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/tollwire/slp-templates conf/slp-templates/*
 	for file in conf/*.toml; do \
 	  target=$(DESTDIR)/etc/tollwire/$${file#conf/}; \
 	  [ -e $$target ] || install -m 640 $$file $$target; done

@@ -23,6 +23,7 @@ pub mod scope;
 pub mod service_type;
 pub mod signature;
 pub mod tags;
+pub mod template;
 pub mod text;
 pub mod url_entry;
 mod value_error;
@@ -37,6 +38,7 @@ pub use message::{Body, Message, decode, encode};
 pub use scope::ScopeList;
 pub use service_type::ServiceType;
 pub use tags::TagList;
+pub use template::Template;
 pub use url_entry::UrlEntry;
 pub use value_error::{ValueError, ValueErrorKind};
 

@@ -11,6 +11,7 @@ use tollwire_runtime::config::{Configuration, Invalid};
 use crate::net::Wanted;
 use crate::net::interfaces::Served;
 use crate::net::stream::Bounds;
+use crate::settings::Settings;
 
 /// Octets of a datagram that is heard, whatever our own MTU is.
 const LARGEST: usize = 4_096;
@@ -422,6 +423,11 @@ impl Configuration for Config {
         if self.limits.reply_octets < self.network.mtu {
             return Err(Invalid::new("limits.reply_octets", "at least network.mtu"));
         }
+        // What the files say that it names, too.
+        if let Err(why) = Settings::read(self) {
+            let (key, what) = why.split_once(": ").unwrap_or(("agent", &why));
+            return Err(Invalid::new(key, what));
+        }
         Ok(())
     }
 }
@@ -482,7 +488,8 @@ mod tests {
             })
             .flat_map(|line| [line, "\n"])
             .collect();
-        let config = parse(&text).expect("they are right");
+        // The files that they name are not here.
+        let config: Config = toml::from_str(&text).expect("they are right");
         assert_eq!(config.authentication.verify.len(), 1);
         assert!(config.authentication.sign.is_some() && config.admin.metrics.is_some());
     }

@@ -1,14 +1,14 @@
 //! The configuration, read and understood: what the core works by.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::Deserialize;
 use tollwire_slp::agent::Timers;
-use tollwire_slp::{AttributeList, ScopeList};
+use tollwire_slp::{AttributeList, ScopeList, Template};
 
 use crate::config::{Config, Role};
 use crate::keys::Keys;
@@ -60,6 +60,8 @@ pub struct Settings {
     pub sources: usize,
     /// Entries and values looked at for one request.
     pub examined: usize,
+    /// Templates that registrations are checked against.
+    pub templates: Vec<Template>,
     /// Services that stand in a file.
     pub services: Vec<Service>,
     /// Directory agents by configuration.
@@ -114,8 +116,9 @@ impl Settings {
             burst: burst.max(1),
         };
         let timers = &config.timers;
+        let templates = templates(&config.agent.templates)?;
         let services = match &config.agent.services {
-            Some(path) => services(path, &scopes, &config.agent.language)?,
+            Some(path) => services(path, &scopes, &config.agent.language, &templates)?,
             None => Vec::new(),
         };
         Ok(Self {
@@ -161,6 +164,7 @@ impl Settings {
             errors: rate(limits.errors_per_second, limits.errors_per_second),
             sources: limits.sources,
             examined: limits.examined,
+            templates,
             services,
             directory_agents: config
                 .directory_agents
@@ -195,22 +199,62 @@ fn own_attributes(config: &Config) -> Result<String, String> {
     }
 }
 
-fn services(path: &Path, scopes: &ScopeList, language: &str) -> Result<Vec<Service>, String> {
+fn templates(paths: &[PathBuf]) -> Result<Vec<Template>, String> {
+    let mut templates: Vec<Template> = Vec::new();
+    for path in paths {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        let template = Template::parse(&text)
+            .map_err(|error| format!("{}:{}: {}", path.display(), error.line, error.what))?;
+        if templates
+            .iter()
+            .any(|known| known.service_type == template.service_type)
+        {
+            return Err(format!(
+                "{}: a second template of {}",
+                path.display(),
+                template.name
+            ));
+        }
+        templates.push(template);
+    }
+    Ok(templates)
+}
+
+fn services(
+    path: &Path,
+    scopes: &ScopeList,
+    language: &str,
+    templates: &[Template],
+) -> Result<Vec<Service>, String> {
     let named = |error: String| format!("{}: {error}", path.display());
     let text = std::fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
     let file: ServiceFile = toml::from_str(&text).map_err(|error| named(error.to_string()))?;
     for service in &file.service {
-        check(service, scopes, language)
+        check(service, scopes, language, templates)
             .map_err(|error| named(format!("{}: {error}", service.url)))?;
     }
     Ok(file.service)
 }
 
-fn check(service: &Service, scopes: &ScopeList, language: &str) -> Result<(), String> {
+fn check(
+    service: &Service,
+    scopes: &ScopeList,
+    language: &str,
+    templates: &[Template],
+) -> Result<(), String> {
     let told = |error: tollwire_slp::ValueError| error.to_string();
     tollwire_slp::service_type::check_url(&service.url).map_err(told)?;
-    service.parsed_type().map_err(told)?;
-    AttributeList::parse(&service.attributes).map_err(told)?;
+    let service_type = service.parsed_type().map_err(told)?;
+    let attributes = AttributeList::parse(&service.attributes).map_err(told)?;
+    for template in templates
+        .iter()
+        .filter(|template| template.is_of(&service_type))
+    {
+        if let Some(violation) = template.violations(&attributes).first() {
+            return Err(format!("template {}: {violation}", template.id()));
+        }
+    }
     let own = ScopeList::parse(&service.scope_text(scopes)).map_err(told)?;
     if own.is_empty() || !own.is_subset(scopes) {
         return Err(format!("its scopes have to be among the agent's, {scopes}"));

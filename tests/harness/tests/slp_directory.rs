@@ -624,3 +624,59 @@ fn interface_index(name: &str) -> u32 {
         })
         .expect("the interface has an address")
 }
+
+#[test]
+fn registrations_are_held_against_their_template() {
+    let template = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../conf/slp-templates/billing.1.0.en"
+    );
+    let mut stage = Stage::new(&format!("[agent]\ntemplates = [{template:?}]\n"));
+    let good = "(name=Bank),(protocol=https),(agreement-required=false),(fee-basis-points=10),(currency=EUR),\
+                (invoice-form-type=page),(acknowledgement-key=abc)";
+    let url = "service:billing:https://bank.example";
+    assert_eq!(stage.register(url, good), OK);
+    assert_eq!(
+        stage.register(url, &good.replace("=10)", "=much)")),
+        INVALID_REGISTRATION
+    );
+    let xid = stage.next();
+    let poor = wire::registration(
+        xid,
+        FRESH,
+        "en",
+        url,
+        600,
+        "DEFAULT",
+        "(name=Bank),(protocol=https)",
+    );
+    let reply = ask(&stage.socket, stage.agent.address(), &poor);
+    assert_eq!(reply.error(), INVALID_REGISTRATION);
+    // The Required Attribute Missing extension behind the SrvAck (RFC 2608 D.1).
+    let text = String::from_utf8_lossy(&reply.octets).into_owned();
+    assert_eq!(reply.octets[18..23], [0, 1, 0, 0, 0]);
+    assert!(
+        text.contains("billing.1.0")
+            && text.contains("agreement-required,fee-basis-points,currency"),
+        "{text}"
+    );
+    // An update counts with what it updates.
+    let xid = stage.next();
+    let update = wire::registration(xid, 0, "en", url, 600, "DEFAULT", "(fee-basis-points=20)");
+    assert_eq!(stage.told(&update), OK);
+    let xid = stage.next();
+    let update = wire::registration(xid, 0, "en", url, 600, "DEFAULT", "(settles=never)");
+    assert_eq!(stage.told(&update), INVALID_REGISTRATION);
+    assert_eq!(
+        stage
+            .find("service:billing", "(fee-basis-points=20)")
+            .urls()
+            .len(),
+        1
+    );
+    // Other types are nobody's business.
+    assert_eq!(
+        stage.register("service:other://1", "(fee-basis-points=much)"),
+        OK
+    );
+}

@@ -3,7 +3,11 @@
 use tollwire_runtime::clock::Now;
 use tollwire_slp::message::{SrvAck, SrvDeReg, SrvReg};
 use tollwire_slp::signature::{of_deregistration, of_registration};
-use tollwire_slp::{AuthenticationBlock, Body, ErrorCode, Message, ScopeList, Unencodable, encode};
+use tollwire_slp::template::Fault;
+use tollwire_slp::{
+    AttributeList, AuthenticationBlock, Body, ErrorCode, Extension, Message, ScopeList,
+    ServiceType, Unencodable, encode,
+};
 
 use super::dispatch::{Asked, Outcome, reply_header};
 use super::{Core, to_store};
@@ -29,6 +33,9 @@ impl Core {
         };
         if let Err(error) = self.check_scopes(registration.scopes) {
             return error.into();
+        }
+        if let Some(refusal) = self.break_of_template(now, asked, registration) {
+            return refusal;
         }
         let new = Registration {
             url: registration.url.url,
@@ -147,6 +154,61 @@ impl Core {
         }
     }
 
+    /// The refusal of a service that is not as a template of its type says (RFC 2609).
+    fn break_of_template(
+        &mut self,
+        now: Now,
+        asked: &Asked<'_>,
+        registration: &SrvReg<'_>,
+    ) -> Option<Outcome> {
+        if self.settings.templates.is_empty() {
+            return None;
+        }
+        // What cannot be read is refused with its own code, by the registry.
+        let service_type = ServiceType::parse(registration.service_type).ok()?;
+        let mut attributes = AttributeList::parse(registration.attributes).ok()?;
+        if !asked.header.flags.fresh {
+            let (_, known) = self
+                .registry
+                .of_url(registration.url.url)
+                .find(|(_, entry)| entry.language.eq_ignore_ascii_case(asked.header.language))?;
+            let mut whole = known.attributes.clone();
+            whole.update(attributes);
+            attributes = whole;
+        }
+        let templates = self.settings.templates.iter();
+        let (template, violations) = templates
+            .filter(|template| template.is_of(&service_type))
+            .map(|template| (template, template.violations(&attributes)))
+            .find(|(_, violations)| !violations.is_empty())?;
+        let told: Vec<String> = violations.iter().map(ToString::to_string).collect();
+        let missing: Vec<&str> = violations
+            .iter()
+            .filter(|violation| violation.fault == Fault::Missing)
+            .map(|violation| violation.tag.as_str())
+            .collect();
+        let (id, missing) = (template.id(), missing.join(","));
+        if self.may_log(now) {
+            tracing::info!(
+                url = registration.url.url,
+                template = id,
+                why = told.join("; "),
+                "a registration breaks its template"
+            );
+        }
+        let extensions = match missing.is_empty() {
+            true => Vec::new(),
+            // RFC 2608 D.1.
+            false => vec![Extension::RequiredAttributeMissing {
+                template: &id,
+                tags: &missing,
+            }],
+        };
+        self.counters.errors += 1;
+        let error = ErrorCode::INVALID_REGISTRATION;
+        Some(acknowledgement(asked, error, extensions))
+    }
+
     /// Every scope of a registration has to be one of ours (RFC 2608 8.3).
     fn check_scopes(&self, scopes: &str) -> Result<(), ErrorCode> {
         let scopes = ScopeList::parse(scopes).map_err(|error| error.error_code())?;
@@ -225,12 +287,14 @@ fn interface_of(asked: &Asked<'_>) -> u32 {
 }
 
 fn acknowledge(asked: &Asked<'_>) -> Outcome {
+    acknowledgement(asked, ErrorCode::OK, Vec::new())
+}
+
+fn acknowledgement(asked: &Asked<'_>, error: ErrorCode, extensions: Vec<Extension<'_>>) -> Outcome {
     let message = Message {
         header: reply_header(asked),
-        body: Body::SrvAck(SrvAck {
-            error: ErrorCode::OK,
-        }),
-        extensions: Vec::new(),
+        body: Body::SrvAck(SrvAck { error }),
+        extensions,
     };
     let mut octets = Vec::new();
     match encode(&message, &mut octets) {
