@@ -2,6 +2,7 @@
 
 pub mod diameter;
 pub mod sip;
+pub mod slp;
 pub mod smpp;
 
 use std::fmt::Debug;

@@ -20,6 +20,9 @@ fuzz_target!(|input: (Vec<(u8, usize)>, &[u8])| {
             _ => reader.skip(length).is_ok(),
         };
         assert_eq!(reader.position() + reader.remaining(), before + left);
-        assert!(done || reader.position() == before, "a failed read moves nothing");
+        assert!(
+            done || reader.position() == before,
+            "a failed read moves nothing"
+        );
     }
 });
