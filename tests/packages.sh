@@ -1,12 +1,12 @@
 #!/bin/sh
-# Installs what the build and the tests need from Debian, and smpplib from PyPI: only what is missing,
+# Installs what the build and the tests need from Debian, and two Python packages from PyPI: only what is missing,
 # without questions.
 set -eu
 
 needed="gcc make libcap2-bin nftables iproute2 util-linux procps
     sip-tester sipsak baresip-core kamailio tshark tcpdump libwireshark-data
     freediameterd freediameter-extensions systemd sqlite3 openssl ca-certificates
-    kannel libnet-smpp-perl python3 python3-venv"
+    kannel libnet-smpp-perl python3 python3-venv nmap"
 
 missing=""
 for package in $needed; do
@@ -14,10 +14,10 @@ for package in $needed; do
         missing="$missing $package"
 done
 
-# smpplib, into an environment of its own below target/.
-smpplib() {
+# smpplib and pyslp, into an environment of their own below target/.
+python_packages() {
     here=$(cd "$(dirname "$0")/.." && pwd)
-    wanted=$here/tests/netns/smpp/requirements.txt
+    wanted=$here/tests/netns/requirements.txt
     python=$here/target/python
     cmp -s "$wanted" "$python/requirements.txt" && return
     python3 -m venv --clear "$python"
@@ -27,7 +27,7 @@ smpplib() {
 }
 
 if [ -z "$missing" ]; then
-    smpplib
+    python_packages
     exit 0
 fi
 
@@ -50,4 +50,4 @@ apt-get -qq update
 # shellcheck disable=SC2086
 apt-get -qq -y --no-install-recommends -o Dpkg::Options::=--force-confold install $missing >/dev/null
 
-smpplib
+python_packages
