@@ -26,6 +26,7 @@ pub mod tags;
 pub mod template;
 pub mod text;
 pub mod url_entry;
+pub mod v1;
 mod value_error;
 
 pub use attributes::{AttributeList, Meaning};

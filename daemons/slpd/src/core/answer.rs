@@ -131,6 +131,17 @@ impl Core {
             Ok(answer) => answer,
             Err(error) => return error.into(),
         };
+        self.attributes_told(asked, &text, whole, block.as_ref())
+    }
+
+    /// An answer with these attributes, signed or not.
+    pub(super) fn attributes_told(
+        &mut self,
+        asked: &Asked<'_>,
+        text: &str,
+        whole: bool,
+        block: Option<&StoredBlock>,
+    ) -> Outcome {
         if asked.to_many && text.is_empty() && whole {
             return Outcome::Silence;
         }
@@ -138,8 +149,8 @@ impl Core {
         self.counters.overflows += u64::from(!whole);
         let body = Body::AttrRply(AttrRply {
             error: ErrorCode::OK,
-            attributes: &text,
-            authentication: block.iter().map(StoredBlock::as_block).collect(),
+            attributes: text,
+            authentication: block.into_iter().map(StoredBlock::as_block).collect(),
         });
         reply(asked, body, !whole)
     }
@@ -198,7 +209,7 @@ impl Core {
     }
 
     /// Octets that an attribute list may have in the answer: what its length can say, and the datagram holds.
-    fn attribute_room(&self, asked: &Asked<'_>, signature: usize) -> usize {
+    pub(super) fn attribute_room(&self, asked: &Asked<'_>, signature: usize) -> usize {
         let around = 14 + asked.header.language.len() + 5 + signature;
         self.room(asked)
             .saturating_sub(around)
@@ -308,6 +319,9 @@ fn reply(asked: &Asked<'_>, body: Body<'_>, overflow: bool) -> Outcome {
 /// Whether the requester can use the service's address (RFC 3111 4.2.3, 4.2.4): a link-local one is for those on its
 /// own link.
 fn is_reachable(entry: &Entry, asked: &Asked<'_>) -> bool {
+    if asked.old.is_some() && !super::v1::is_shown(entry) {
+        return false;
+    }
     let literal = host_of(&entry.url).and_then(|host| {
         let bare = host.split('%').next().unwrap_or(host);
         bare.parse::<IpAddr>().ok()

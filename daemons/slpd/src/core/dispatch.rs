@@ -3,11 +3,12 @@
 use tollwire_runtime::clock::Now;
 use tollwire_slp::{
     Body, DecodeError, DecodeErrorKind, ErrorCode, Flags, Function, Header, Message, WireHeader,
-    decode, encode,
+    decode, encode, v1,
 };
 use tollwire_wire::Reader;
 
 use super::Core;
+use super::v1::{Old, answer_of_v2};
 use crate::effect::Effect;
 use crate::event::{Arrived, Channel};
 
@@ -26,6 +27,8 @@ pub(super) struct Asked<'a> {
     pub to_many: bool,
     /// The attributes are wanted too (RFC 3059).
     pub with_attributes: bool,
+    /// What it has as a request of SLPv1.
+    pub old: Option<Old>,
 }
 
 /// What becomes of a request.
@@ -34,6 +37,8 @@ pub(super) enum Outcome {
     Answer(Vec<u8>),
     /// This error is told, if it may be.
     Error(ErrorCode),
+    /// This error of SLPv1 is told, if it may be.
+    Old(v1::ErrorCode),
     /// Nothing is said.
     Silence,
 }
@@ -55,6 +60,9 @@ impl Core {
         {
             self.counters.dropped_rate += 1;
             return;
+        }
+        if self.is_v1(octets) {
+            return self.arrived_v1(now, octets, channel, effects);
         }
         match decode(octets) {
             Ok(message) => self.message(now, &message, octets, channel, effects),
@@ -93,6 +101,7 @@ impl Core {
             with_attributes: message.extensions.iter().any(|extension| {
                 matches!(extension, tollwire_slp::Extension::AttributeList { .. })
             }),
+            old: None,
         };
         let unknown = message
             .extensions
@@ -150,12 +159,12 @@ impl Core {
         let octets = match outcome {
             Outcome::Silence => return,
             Outcome::Answer(octets) => octets,
-            Outcome::Error(_) if asked.to_many => {
+            Outcome::Error(_) | Outcome::Old(_) if asked.to_many => {
                 // RFC 2608 7: "errors are only returned for unicast requests".
                 self.counters.dropped_multicast += 1;
                 return;
             }
-            Outcome::Error(error) => {
+            Outcome::Error(_) | Outcome::Old(_) => {
                 let told = asked.channel.is_local()
                     || remote.is_none_or(|remote| self.errors.take(now.instant, remote, 1));
                 if !told {
@@ -163,11 +172,28 @@ impl Core {
                     return;
                 }
                 self.counters.errors += 1;
-                match error_answer(asked, error) {
+                let octets = match (outcome, &asked.old) {
+                    (Outcome::Error(error), _) => error_answer(asked, error),
+                    (Outcome::Old(error), Some(old)) => {
+                        v1::refusal(&old.header, asked.function, error)
+                    }
+                    _ => None,
+                };
+                match octets {
                     Some(octets) => octets,
                     None => return,
                 }
             }
+        };
+        let octets = match &asked.old {
+            Some(old) if octets.first() != Some(&v1::VERSION) => {
+                let is_stream = !matches!(asked.channel, Channel::Datagram { .. });
+                match answer_of_v2(old, &octets, self.room(asked), is_stream) {
+                    Some(octets) => octets,
+                    None => return,
+                }
+            }
+            _ => octets,
         };
         if matches!(asked.channel, Channel::Datagram { .. }) && !self.is_trusted(asked.channel) {
             // Who pretends to be somebody else gets nobody more than the pretence costs.
@@ -237,6 +263,11 @@ pub(super) fn reply_header<'a>(asked: &Asked<'a>) -> Header<'a> {
     }
 }
 
+/// Whether an answer says no error.
+pub(super) fn says_ok(body: &Body<'_>) -> bool {
+    tollwire_slp::agent::error_of(body) == ErrorCode::OK
+}
+
 fn error_answer(asked: &Asked<'_>, error: ErrorCode) -> Option<Vec<u8>> {
     use tollwire_slp::message::{AttrRply, SrvAck, SrvRply, SrvTypeRply};
     let body = match asked.function.answer()? {
@@ -280,6 +311,7 @@ fn unreadable<'a>(octets: &'a [u8], channel: &'a Channel) -> Option<Asked<'a>> {
         length: octets.len(),
         to_many: channel.is_multicast() || wire.header.flags.multicast,
         with_attributes: false,
+        old: None,
     })
 }
 
@@ -302,5 +334,6 @@ fn of_another_version<'a>(octets: &'a [u8], channel: &'a Channel) -> Option<Aske
         length: octets.len(),
         to_many: channel.is_multicast(),
         with_attributes: false,
+        old: None,
     })
 }

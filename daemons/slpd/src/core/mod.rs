@@ -6,6 +6,7 @@ mod dispatch;
 mod operator;
 mod peers;
 mod register;
+mod v1;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
