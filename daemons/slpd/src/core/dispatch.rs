@@ -59,6 +59,9 @@ impl Core {
                 && self.total_requests.take(now.instant, 1))
         {
             self.counters.dropped_rate += 1;
+            if self.may_log(now) {
+                tracing::info!(%remote, "dropped: it asks more than limits let it");
+            }
             return;
         }
         if self.is_v1(octets) {
@@ -85,6 +88,9 @@ impl Core {
         }
         if function.answer().is_none() || matches!(channel, Channel::Outgoing { .. }) {
             self.counters.dropped_malformed += 1;
+            if self.may_log(now) {
+                tracing::info!(remote = ?channel.remote(), function = function.name(), "dropped: an answer to nothing");
+            }
             return;
         }
         // Some send to the group without the flag, some set the flag in unicast: either means that others answer too.
@@ -131,7 +137,7 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) {
         if self.may_log(now) {
-            tracing::debug!(remote = ?channel.remote(), %error, "not a message");
+            tracing::info!(remote = ?channel.remote(), %error, "not a message");
         }
         let asked = match error.kind {
             // Whose length is wrong is whose XID may be anybody's.
@@ -201,6 +207,12 @@ impl Core {
             let paid = remote.is_some_and(|remote| self.off_link.take(now.instant, remote, octets));
             if asked.length < octets as usize || !paid {
                 self.counters.dropped_off_link += 1;
+                if self.may_log(now) {
+                    tracing::info!(
+                        ?remote,
+                        "dropped: an answer off our links above what is allowed"
+                    );
+                }
                 return;
             }
         }

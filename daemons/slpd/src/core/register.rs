@@ -23,7 +23,7 @@ impl Core {
         registration: &SrvReg<'_>,
         effects: &mut Vec<Effect>,
     ) -> Outcome {
-        let source = match self.source_of(asked, !registration.url.authentication.is_empty()) {
+        let source = match self.source_of(now, asked, !registration.url.authentication.is_empty()) {
             Ok(source) => source,
             Err(outcome) => return outcome,
         };
@@ -75,7 +75,7 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) -> Outcome {
         let signed = !deregistration.url.authentication.is_empty();
-        let source = match self.source_of(asked, signed) {
+        let source = match self.source_of(now, asked, signed) {
             Ok(source) => source,
             Err(outcome) => return outcome,
         };
@@ -117,7 +117,7 @@ impl Core {
     }
 
     /// Who asks to change the registry, if he may.
-    fn source_of(&mut self, asked: &Asked<'_>, signed: bool) -> Result<Source, Outcome> {
+    fn source_of(&mut self, now: Now, asked: &Asked<'_>, signed: bool) -> Result<Source, Outcome> {
         // Never by multicast: there is no request of that kind (RFC 2608 6.3), and whoever it reaches would take it in.
         if asked.to_many {
             self.counters.refused_source += 1;
@@ -149,6 +149,9 @@ impl Core {
             // There is no code for "not from there". This one says what would help: a signature.
             false => {
                 self.counters.refused_source += 1;
+                if self.may_log(now) {
+                    tracing::info!(%remote, "refused: no registrations from there");
+                }
                 Err(ErrorCode::AUTHENTICATION_ABSENT.into())
             }
         }

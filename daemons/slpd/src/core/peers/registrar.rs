@@ -45,6 +45,8 @@ struct Held {
     sent: Instant,
     /// When it is to be told again.
     due: Instant,
+    /// The scopes it is registered in there, which a deregistration repeats (RFC 2608 10.6).
+    scopes: ScopeList,
 }
 
 #[derive(Debug)]
@@ -53,6 +55,7 @@ struct Order {
     /// Nothing is a deregistration.
     lifetime: Option<Duration>,
     sent: Instant,
+    scopes: ScopeList,
     carrier: Carrier,
 }
 
@@ -290,16 +293,17 @@ impl Registrar {
             .find(|entry| entry.is_local() && entry.language.eq_ignore_ascii_case(&key.1));
         let entry = entry.filter(|entry| entry.scopes.intersects(around.scopes));
         let held = self.held.get(&key);
-        let (question, scopes, language, lifetime) = match entry {
-            None if held.is_none() => return false,
-            None => {
-                let question = Question::Deregister {
-                    url: key.0.to_string(),
-                    tags: String::new(),
-                };
-                (question, around.scopes.clone(), &key.1, None)
-            }
-            Some(entry) => {
+        let scopes = entry.map(|entry| entry.scopes.common(around.scopes));
+        // Other scopes are no update: it is deregistered, and registered again (RFC 2608 9.3).
+        let moved = match (&scopes, held) {
+            (Some(scopes), Some(held)) => !scopes.same_set(&held.scopes),
+            _ => false,
+        };
+        let (question, scopes, language, lifetime) = match (entry, held) {
+            (None, None) => return false,
+            (None, Some(held)) => (deregister(&key), held.scopes.clone(), &key.1, None),
+            (Some(_), Some(held)) if moved => (deregister(&key), held.scopes.clone(), &key.1, None),
+            (Some(entry), held) => {
                 let lifetime = entry.lifetime(now).min(around.settings.lifetime);
                 if let Some(held) = held {
                     let until = now.instant + Duration::from_secs(lifetime.into());
@@ -324,12 +328,8 @@ impl Registrar {
                     fresh: true,
                 };
                 let lifetime = Duration::from_secs(lifetime.into());
-                (
-                    question,
-                    entry.scopes.common(around.scopes),
-                    &entry.language,
-                    Some(lifetime),
-                )
+                let scopes = scopes.unwrap_or_default();
+                (question, scopes, &entry.language, Some(lifetime))
             }
         };
         let request = Request {
@@ -374,6 +374,7 @@ impl Registrar {
             key,
             lifetime,
             sent: now.instant,
+            scopes,
             carrier,
         };
         self.under_way.insert(xid, order);
@@ -446,6 +447,7 @@ impl Registrar {
                     expires: order.sent + lifetime,
                     sent: order.sent,
                     due,
+                    scopes: order.scopes,
                 };
                 self.due.insert((due, order.key.clone()));
                 self.held.insert(order.key, held);
@@ -458,10 +460,11 @@ impl Registrar {
                     .filter(|key| key.0 == order.key.0)
                     .cloned()
                     .collect();
-                for key in siblings {
+                for key in siblings.into_iter().chain([order.key]) {
                     if let Some(old) = self.held.remove(&key) {
                         self.due.remove(&(old.due, key.clone()));
                     }
+                    // Whatever is there of it by now.
                     self.queue(key);
                 }
             }
@@ -501,6 +504,13 @@ impl Registrar {
 
 /// Names of connections that we make have this bit; those that others make do not.
 pub const OUTGOING: u64 = 1 << 63;
+
+fn deregister(key: &Key) -> Question {
+    Question::Deregister {
+        url: key.0.to_string(),
+        tags: String::new(),
+    }
+}
 
 fn key_of(entry: &Entry) -> Key {
     Arc::new((entry.url.clone(), entry.language.clone()))
