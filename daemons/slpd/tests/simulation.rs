@@ -172,7 +172,7 @@ impl World {
             return;
         }
         self.post(node, channel, octets);
-        if self.loss > 0 && self.random.bits() % 100 == 0 {
+        if self.loss > 0 && self.random.bits().is_multiple_of(100) {
             self.post(node, channel, octets);
         }
     }

@@ -455,3 +455,36 @@ fn signed_registrations_and_no_others() {
         assert_eq!(ask(&socket, to, &message).error(), AUTHENTICATION_ABSENT);
     }
 }
+
+#[test]
+fn broadcasts_in_the_place_of_multicast() {
+    let lan = Lan::new(3);
+    let scratch = Scratch::new();
+    let directory = Agent::start(lan.host(0), &scratch, "da", "[network]\nbroadcast = true\n");
+    let config = service_agent(
+        &scratch,
+        "sa",
+        &["service:a://1"],
+        "[network]\nbroadcast = true\n",
+    );
+    let service = Agent::start(lan.host(1), &scratch, "sa", &config);
+    // They find each other.
+    directory.wait_for_registered(&["service:a://1"], PATIENCE);
+    // And are found, by both kinds of broadcast.
+    let socket = lan.host(2).udp(0);
+    socket.set_broadcast(true).expect("allowed");
+    for to in ["10.78.0.255:427", "255.255.255.255:427"] {
+        let to: SocketAddr = to.parse().expect("an address");
+        let request = wire::service_request(REQUEST_MCAST, 5, "", "service:a", "DEFAULT", "");
+        lan.host(2)
+            .within(|| socket.send_to(&request, to))
+            .expect("sent");
+        let reply = receive(&socket, PATIENCE).expect("an answer");
+        assert_eq!(
+            reply.from,
+            service.address(),
+            "the directory agent has no service of its own"
+        );
+        assert_eq!(reply.sorted_urls(), ["service:a://1"]);
+    }
+}
