@@ -11,12 +11,14 @@ use tollwire_slp::agent::{
 };
 use tollwire_slp::header::is_language_tag;
 use tollwire_slp::scope::DEFAULT;
-use tollwire_slp::{AttributeList, Filter, ScopeList, ServiceType, TagList, text};
+use tollwire_slp::text::{self, Context};
+use tollwire_slp::{AttributeList, Filter, ScopeList, ServiceType, TagList};
 
 use crate::answers::{Attributes, Scopes, Service, ServiceTypes, Services};
 use crate::driver::{Command, Driver, Reply};
 use crate::error::{Error, Peer};
 use crate::settings::Settings;
+use crate::trust::Trust;
 
 /// Commands that wait for the driver.
 const COMMANDS: usize = 64;
@@ -32,6 +34,7 @@ pub struct UserAgent {
     pub(crate) shared: Arc<Shared>,
     pub(crate) scopes: ScopeList,
     pub(crate) language: String,
+    spi: String,
     only: Option<SocketAddr>,
     span: Option<Duration>,
     first_reply_is_enough: bool,
@@ -72,7 +75,7 @@ impl UserAgent {
     /// Starts an agent, on the runtime that it is called on.
     ///
     /// # Errors
-    /// Settings that do not do: scopes that cannot be read, a language that is no language tag.
+    /// Settings that do not do: scopes or keys that cannot be read, a language that is no language tag.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -82,9 +85,10 @@ impl UserAgent {
         let language = settings.language.clone();
         check_language(&language)?;
         let machine = Machine::new(Instant::now(), machine, seed()?);
+        let trust = Trust::of(&settings.verify)?;
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let (heard, _) = broadcast::channel(HEARD);
-        let driver = Driver::new(machine, settings.clone(), receiver, heard.clone());
+        let driver = Driver::new(machine, settings.clone(), trust, receiver, heard.clone());
         tokio::spawn(driver.run());
         Ok(Self {
             shared: Arc::new(Shared {
@@ -94,6 +98,7 @@ impl UserAgent {
             }),
             scopes,
             language,
+            spi: String::new(),
             only: None,
             span: None,
             first_reply_is_enough: false,
@@ -121,6 +126,14 @@ impl UserAgent {
             language: language.into(),
             ..self.clone()
         })
+    }
+
+    /// Asks for services that were registered with the signature of this SPI, and for no others (RFC 2608 8.1).
+    pub fn signed_by(&self, spi: &str) -> Self {
+        Self {
+            spi: text::escape(spi.trim(), Context::Scope),
+            ..self.clone()
+        }
     }
 
     /// Asks this agent alone, by unicast, and registers with it.
@@ -294,7 +307,8 @@ impl UserAgent {
     pub async fn find_scopes(&self) -> Result<ScopeList, Error> {
         let mut scopes = Scopes::default();
         if let Some(only) = self.only {
-            let request = Request::directory_agents(&self.language, "");
+            let spi = self.shared.settings.advert_spi();
+            let request = Request::directory_agents(&self.language, "").signed_by(&spi);
             let replies = self.send(request, Target::One(only)).await?;
             let outcome = drain(replies, |_, octets| scopes.take(octets)).await?;
             return found(scopes.finish(), outcome).map(|found| found.found);
@@ -311,7 +325,8 @@ impl UserAgent {
             return Ok(known.union(&configured));
         }
         // RFC 2608 8.6: service agents only now.
-        let request = Request::service_agents(&self.language, "");
+        let spi = self.shared.settings.advert_spi();
+        let request = Request::service_agents(&self.language, "").signed_by(&spi);
         let mut scopes = Scopes::default();
         let replies = self.send(request, Target::Everybody).await?;
         drain(replies, |_, octets| scopes.take(octets)).await?;
@@ -407,7 +422,8 @@ impl UserAgent {
             language: self.language.clone(),
             scopes: scopes.as_str().into(),
             question,
-        };
+        }
+        .signed_by(&self.spi);
         let target = self.only.map_or(target, Target::One);
         self.send(request, target).await
     }

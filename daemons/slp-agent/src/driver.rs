@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -25,6 +25,7 @@ use crate::interfaces;
 use crate::settings::Settings;
 use crate::sockets::{self, Use};
 use crate::stream;
+use crate::trust::Trust;
 
 /// Octets of a datagram, at most.
 const MAX_DATAGRAM: usize = 65_535;
@@ -98,6 +99,7 @@ enum LegIo {
 pub(crate) struct Driver {
     machine: Machine,
     settings: Settings,
+    trust: Trust,
     commands: mpsc::Receiver<Command>,
     arrivals: mpsc::Receiver<Arrival>,
     arrival_sender: mpsc::Sender<Arrival>,
@@ -115,6 +117,7 @@ impl Driver {
     pub(crate) fn new(
         machine: Machine,
         settings: Settings,
+        trust: Trust,
         commands: mpsc::Receiver<Command>,
         heard: broadcast::Sender<Heard>,
     ) -> Self {
@@ -122,6 +125,7 @@ impl Driver {
         Self {
             machine,
             settings,
+            trust,
             commands,
             arrivals,
             arrival_sender,
@@ -177,6 +181,16 @@ impl Driver {
     }
 
     async fn arrived(&mut self, arrival: Arrival) {
+        if let Arrival::Datagram { octets, .. } | Arrival::Answered { octets, .. } = &arrival {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            // RFC 2608 8.5: "the UA MUST discard it".
+            if !self
+                .trust
+                .admits(octets, now.map_or(0, |since| since.as_secs()))
+            {
+                return tracing::debug!("an advert that no key of ours has signed");
+            }
+        }
         match arrival {
             Arrival::Datagram { from, octets } => {
                 self.handle(Event::Datagram {

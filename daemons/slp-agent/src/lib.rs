@@ -46,6 +46,7 @@ mod registration;
 mod settings;
 mod sockets;
 mod stream;
+mod trust;
 mod watch;
 
 pub use advertise::Advertisement;
@@ -55,4 +56,5 @@ pub use error::{Error, Peer};
 pub use registration::Registration;
 pub use settings::{Settings, Timers};
 pub use tollwire_slp::agent::{Advert, Authority, DirectoryAgent, Origin};
+pub use trust::VerifyingKey;
 pub use watch::{Change, Watch};

@@ -10,6 +10,8 @@ use tollwire_slp::agent::{ConvergenceLimits, DirectoryAgentLimits};
 use tollwire_slp::scope::DEFAULT;
 use tollwire_slp::{ScopeList, ValueError};
 
+use crate::trust::{VerifyingKey, spi_of};
+
 /// Settings of a user agent; a table of a configuration file as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -54,6 +56,9 @@ pub struct Settings {
     pub max_directory_agents: usize,
     /// Questions that may be under way at once.
     pub max_questions: usize,
+    /// Keys that adverts have to be signed with; without any all adverts are believed. Directory agents are asked to
+    /// sign with the first of them.
+    pub verify: Vec<VerifyingKey>,
     /// RFC 2608 13.
     pub timers: Timers,
 }
@@ -81,6 +86,7 @@ impl Default for Settings {
             max_octets: 4 << 20,
             max_directory_agents: 64,
             max_questions: 256,
+            verify: Vec::new(),
             timers: Timers::default(),
         }
     }
@@ -134,6 +140,11 @@ impl Settings {
         ScopeList::parse(&self.scopes.join(","))
     }
 
+    /// The SPI that adverts are asked to be signed with.
+    pub(crate) fn advert_spi(&self) -> String {
+        self.verify.first().map(spi_of).unwrap_or_default()
+    }
+
     /// As the machine has them.
     pub(crate) fn to_machine(&self) -> Result<UserAgentSettings, ValueError> {
         let timers = &self.timers;
@@ -168,6 +179,7 @@ impl Settings {
                 .collect(),
             language: self.language.clone(),
             scopes: self.scope_list()?,
+            spi: self.advert_spi(),
             discover: self.discover,
             discover_by_itself: self.discover_by_itself,
             multicast: self.multicast,

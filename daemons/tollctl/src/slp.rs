@@ -40,6 +40,9 @@ struct Manner {
         default_value = "en"
     )]
     language: String,
+    /// Services alone that were registered with the signature of this SPI.
+    #[arg(long, global = true, value_name = "SPI", default_value = "")]
+    spi: String,
     /// Ask this agent alone; a link-local address with its interface: fe80::1%eth0.
     #[arg(long, short = 'u', global = true, value_name = "ADDRESS", value_parser = address)]
     unicast: Option<SocketAddr>,
@@ -256,7 +259,8 @@ impl Manner {
             // It asks once and ends.
             discover_by_itself: false,
             ..Settings::default()
-        })?;
+        })?
+        .signed_by(&self.spi);
         let agent = match self.unicast {
             Some(mut unicast) => {
                 unicast.set_port(self.port);

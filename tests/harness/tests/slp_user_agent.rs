@@ -11,6 +11,7 @@ use tollwire_harness::slp::lan::Lan;
 use tollwire_harness::wait::{PATIENCE, wait_until};
 use tollwire_slp_agent::{
     Authority, Change, Found, Origin, Peer, Registration, Service, Settings, UserAgent,
+    VerifyingKey,
 };
 
 const SERVICE_AGENT: &str = "[agent]\nrole = \"service-agent\"\n";
@@ -480,5 +481,70 @@ fn user_agents_and_slpd_share_a_host_and_its_port() {
             let found = one.find_services("service:x", "").await.unwrap();
             assert_eq!(urls(&found), ["service:x://h"]);
         });
+    });
+}
+
+/// Seed and public key of RFC 8032 7.1, test 1.
+const SEED: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
+const PUBLIC_KEY: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+
+#[test]
+fn signatures_tell_whom_to_believe() {
+    let lan = Lan::new(4);
+    let scratch = Scratch::new();
+    let seed = scratch.write("seed", SEED).display().to_string();
+    let sign = format!("[authentication.sign]\nspi = \"bank\"\nseed_file = {seed:?}\n");
+    let signing = Agent::start(lan.host(0), &scratch, "signing", &sign);
+    let plain = Agent::start(lan.host(1), &scratch, "plain", "");
+    let config = format!("{SERVICE_AGENT}{sign}");
+    let local = Agent::start(lan.host(2), &scratch, "sa", &config);
+    register(
+        &local,
+        lan.host(2),
+        &["DEFAULT"],
+        &[service("service:x://signed")],
+    );
+    for directory in [&signing, &plain] {
+        directory.wait_for_registered(&["service:x://signed"], PATIENCE);
+    }
+    let (unsigned, there) = (service("service:x://unsigned"), signing.address());
+    on(lan.host(3), settings(), async |user| {
+        user.only(there).register(&unsigned).await.unwrap();
+    });
+    let careful = Settings {
+        verify: vec![VerifyingKey {
+            spi: "bank".into(),
+            public_key: PUBLIC_KEY.into(),
+        }],
+        ..settings()
+    };
+    on(lan.host(3), careful, async |user| {
+        user.discover().await.unwrap();
+        let known = user.directory_agents().await.unwrap();
+        let there = signing.address();
+        assert!(!known.is_empty());
+        assert!(known.iter().any(|known| known.address.ip() == there.ip()));
+        for other in [plain.address(), plain.address6()] {
+            assert!(known.iter().all(|known| known.address.ip() != other.ip()));
+        }
+        let found = user.find_services("service:x", "").await.unwrap();
+        assert_eq!(urls(&found), ["service:x://signed", "service:x://unsigned"]);
+        let signed = user.signed_by("Bank");
+        let found = signed.find_services("service:x", "").await.unwrap();
+        assert_eq!(urls(&found), ["service:x://signed"]);
+        let attributes = signed.find_attributes("service:x://signed", "").await;
+        assert_eq!(attributes.unwrap().found, "(name=18)");
+    });
+    // Of a key that nobody has signed with, nobody is believed.
+    let stranger = Settings {
+        verify: vec![VerifyingKey {
+            spi: "bank".into(),
+            public_key: PUBLIC_KEY.replace('d', "e"),
+        }],
+        ..settings()
+    };
+    on(lan.host(3), stranger, async |user| {
+        user.discover().await.unwrap();
+        assert!(user.directory_agents().await.unwrap().is_empty());
     });
 }

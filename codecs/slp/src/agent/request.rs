@@ -129,6 +129,16 @@ impl Request {
         }
     }
 
+    /// The same, for services that are signed by this SPI; empty for any. Of no consequence to other requests: an
+    /// attribute list need not be signed by itself for its service to be.
+    #[must_use]
+    pub fn signed_by(mut self, by: &str) -> Self {
+        if let Question::Services { spi, .. } = &mut self.question {
+            *spi = by.into();
+        }
+        self
+    }
+
     /// The octets to send.
     ///
     /// # Errors

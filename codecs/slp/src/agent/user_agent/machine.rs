@@ -106,7 +106,8 @@ impl UserAgent {
 
     /// RFC 2608 12: configured directory agents are asked for their scopes by unicast.
     fn introduce(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let request = Request::directory_agents(&self.settings.language, "");
+        let request =
+            Request::directory_agents(&self.settings.language, "").signed_by(&self.settings.spi);
         for to in self.settings.configured.clone() {
             // It fits any datagram, and no XID is taken yet; otherwise it is asked without having been introduced.
             let _ = self.unicast(now, to, &request, Purpose::Introduction, effects);
@@ -233,7 +234,8 @@ impl UserAgent {
     fn discover(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         self.discovery.began(now);
         let request =
-            Request::directory_agents(&self.settings.language, self.settings.scopes.as_str());
+            Request::directory_agents(&self.settings.language, self.settings.scopes.as_str())
+                .signed_by(&self.settings.spi);
         let limits = ConvergenceLimits {
             first_reply_is_enough: false,
             ..self.settings.convergence

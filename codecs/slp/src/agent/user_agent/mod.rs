@@ -52,6 +52,9 @@ pub struct UserAgentSettings {
     pub language: String,
     /// Scopes to look for directory agents in; empty is any (RFC 2608 11.2).
     pub scopes: ScopeList,
+    /// SPI that directory agents are to sign their adverts with; empty if they need not. Whether they do is for the
+    /// driver to verify: an advert that fails never gets here.
+    pub spi: String,
     /// Whether directory agents are looked for; otherwise only those that are configured are asked (RFC 2608 14).
     pub discover: bool,
     /// Whether they are looked for also while nobody asks.
@@ -73,6 +76,7 @@ impl Default for UserAgentSettings {
             configured: Vec::new(),
             language: "en".into(),
             scopes: ScopeList::default(),
+            spi: String::new(),
             discover: true,
             discover_by_itself: true,
             multicast: true,

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use tollwire_runtime::clock::Now;
 use tollwire_slp::agent::{
-    Convergence, ConvergenceEffect, ConvergenceEvent, ConvergenceLimits, Delivery,
+    Advert, Convergence, ConvergenceEffect, ConvergenceEvent, ConvergenceLimits, Delivery,
     DirectoryAgentLimits, DirectoryAgents, Discovery, Exchange, ExchangeEffect, ExchangeEvent,
     Heard, Links, Origin, Random, Request, Xids, peek,
 };
@@ -418,7 +418,14 @@ impl Peers {
     fn may_be_one(&self, one: SocketAddr, other: SocketAddr) -> bool {
         let said = |address| {
             let advert = self.known.get(address)?.advert.as_ref()?;
-            Some((advert.boot_timestamp, &advert.scopes, &advert.attributes))
+            let Advert {
+                boot_timestamp,
+                scopes,
+                attributes,
+                spis,
+                url: _,
+            } = advert;
+            Some((*boot_timestamp, scopes, attributes, spis))
         };
         one != other && said(one).is_some() && said(one) == said(other)
     }
