@@ -2,78 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::net::{SocketAddr, UdpSocket};
-use std::time::Duration;
 
 use tollwire_harness::capture::Capture;
-use tollwire_harness::process::Scratch;
-use tollwire_harness::slp::agent::{Agent, read_message};
-use tollwire_harness::slp::lan::Lan;
+use tollwire_harness::slp::agent::read_message;
+use tollwire_harness::slp::stage::Stage;
+use tollwire_harness::slp::wire::error::{
+    AUTHENTICATION_UNKNOWN, INVALID_REGISTRATION, INVALID_UPDATE, LANGUAGE_NOT_SUPPORTED,
+    MSG_NOT_SUPPORTED, OK, OPTION_NOT_UNDERSTOOD, PARSE_ERROR, SCOPE_NOT_SUPPORTED,
+    VER_NOT_SUPPORTED,
+};
 use tollwire_harness::slp::wire::{
     self, FRESH, GROUP, OVERFLOW, REQUEST_MCAST, Reply, ask, silence,
 };
-use tollwire_harness::wait::{PATIENCE, wait_until};
-
-const OK: u16 = 0;
-const LANGUAGE_NOT_SUPPORTED: u16 = 1;
-const PARSE_ERROR: u16 = 2;
-const INVALID_REGISTRATION: u16 = 3;
-const SCOPE_NOT_SUPPORTED: u16 = 4;
-const AUTHENTICATION_UNKNOWN: u16 = 5;
-const AUTHENTICATION_ABSENT: u16 = 6;
-const VER_NOT_SUPPORTED: u16 = 9;
-const OPTION_NOT_UNDERSTOOD: u16 = 12;
-const INVALID_UPDATE: u16 = 13;
-const MSG_NOT_SUPPORTED: u16 = 14;
-
-struct Stage {
-    lan: Lan,
-    scratch: Scratch,
-    agent: Agent,
-    socket: UdpSocket,
-    xid: u16,
-}
-
-impl Stage {
-    fn new(config: &str) -> Self {
-        let lan = Lan::new(2);
-        let scratch = Scratch::new();
-        let agent = Agent::start(lan.host(0), &scratch, "da", config);
-        let socket = lan.host(1).udp(0);
-        Self {
-            lan,
-            scratch,
-            agent,
-            socket,
-            xid: 100,
-        }
-    }
-
-    fn next(&mut self) -> u16 {
-        self.xid += 1;
-        self.xid
-    }
-
-    #[track_caller]
-    fn register(&mut self, url: &str, attributes: &str) -> u16 {
-        let xid = self.next();
-        let message = wire::registration(xid, FRESH, "en", url, 600, "DEFAULT", attributes);
-        self.told(&message)
-    }
-
-    /// The error that an answer says.
-    #[track_caller]
-    fn told(&mut self, message: &[u8]) -> u16 {
-        ask(&self.socket, self.agent.address(), message).error()
-    }
-
-    #[track_caller]
-    fn find(&mut self, kind: &str, predicate: &str) -> Reply {
-        let xid = self.next();
-        let message = wire::service_request(0, xid, "", kind, "DEFAULT", predicate);
-        ask(&self.socket, self.agent.address(), &message)
-    }
-}
+use tollwire_harness::wait::PATIENCE;
 
 #[test]
 fn every_message_and_what_tshark_makes_of_it() {
@@ -122,7 +63,7 @@ fn every_message_and_what_tshark_makes_of_it() {
         assert_eq!(reply.error(), OK, "{predicate}");
         assert_eq!(reply.urls().len(), found, "{predicate}");
     }
-    let xid = stage.next();
+    let xid = stage.next_xid();
     let request = wire::attribute_request(
         xid,
         "en",
@@ -134,19 +75,19 @@ fn every_message_and_what_tshark_makes_of_it() {
         ask(&stage.socket, to, &request).text(),
         r"(name=Bank of X),(fee=12),(currency=EUR,USD),(key=\ff\00\01),agreement"
     );
-    let xid = stage.next();
+    let xid = stage.next_xid();
     let request = wire::attribute_request(xid, "en", "service:billing", "DEFAULT", "na*");
     assert_eq!(
         ask(&stage.socket, to, &request).text(),
         "(name=Bank of X,Tel)",
         "the union over the concrete types"
     );
-    let xid = stage.next();
+    let xid = stage.next_xid();
     assert_eq!(
         ask(&stage.socket, to, &wire::type_request(xid, "DEFAULT")).text(),
         "service:billing:https,service:billing:sip"
     );
-    let xid = stage.next();
+    let xid = stage.next_xid();
     let request = wire::service_request(0, xid, "", "service:directory-agent", "", "");
     let advert = ask(&stage.socket, to, &request);
     let (boot, url, scopes, attributes) = advert.directory_agent();
@@ -160,7 +101,7 @@ fn every_message_and_what_tshark_makes_of_it() {
         ("DEFAULT", "(vendor=Tollwire),open")
     );
     // By multicast as well, with the XID of the request; and not to one who has the answer.
-    let xid = stage.next();
+    let xid = stage.next_xid();
     let request = wire::service_request(
         REQUEST_MCAST,
         xid,
@@ -181,7 +122,7 @@ fn every_message_and_what_tshark_makes_of_it() {
         (String::new(), "", "(vendor=somebody else)"),
         (String::new(), "", "(broken"),
     ] {
-        let xid = stage.next();
+        let xid = stage.next_xid();
         let request = wire::service_request(
             REQUEST_MCAST,
             xid,
@@ -193,7 +134,7 @@ fn every_message_and_what_tshark_makes_of_it() {
         let heard = silence(&stage.socket, GROUP, &request, to, &probe);
         assert_eq!(heard, [], "{previous} {scopes} {predicate}");
     }
-    let xid = stage.next();
+    let xid = stage.next_xid();
     let removal = wire::deregistration(
         xid,
         "en",
@@ -313,7 +254,7 @@ fn traps_that_others_fell_into() {
     );
 
     // Two languages side by side; a third is told so.
-    let xid = stage.next();
+    let xid = stage.next_xid();
     let german = wire::registration(xid, FRESH, "de", url, 600, "DEFAULT", "(y=7)");
     assert_eq!(stage.told(&german), OK);
     assert_eq!(stage.find("service:trap", "(y=1)").urls().len(), 1);
@@ -322,33 +263,33 @@ fn traps_that_others_fell_into() {
         1,
         "the URL once"
     );
-    let xid = stage.next();
+    let xid = stage.next_xid();
     let mut french = wire::service_request(0, xid, "", "service:trap", "DEFAULT", "(y=1)");
     french[14..16].copy_from_slice(b"fr");
     assert_eq!(stage.told(&french), LANGUAGE_NOT_SUPPORTED);
 
     // Updates.
     let mut update = |url: &str, attributes: &str| {
-        let xid = stage.next();
+        let xid = stage.next_xid();
         let message = wire::registration(xid, 0, "en", url, 600, "DEFAULT", attributes);
         stage.told(&message)
     };
     assert_eq!(update("service:trap://unknown", "(a=1)"), INVALID_UPDATE);
     assert_eq!(update(url, "(b=false),new"), OK);
-    let xid = stage.next();
+    let xid = stage.next_xid();
     let other_type =
         wire::registration_of(xid, 0, "en", (url, "service:other"), 600, "DEFAULT", "");
     assert_eq!(stage.told(&other_type), INVALID_UPDATE);
-    let xid = stage.next();
+    let xid = stage.next_xid();
     let request = wire::attribute_request(xid, "en", url, "DEFAULT", "b,NEW,y");
     assert_eq!(
         ask(&stage.socket, stage.agent.address(), &request).text(),
         "(y=0,1),(b=false),new"
     );
-    let xid = stage.next();
+    let xid = stage.next_xid();
     let partly = wire::deregistration(xid, "en", url, "DEFAULT", "y,n*");
     assert_eq!(stage.told(&partly), OK);
-    let xid = stage.next();
+    let xid = stage.next_xid();
     let request = wire::attribute_request(xid, "en", url, "DEFAULT", "");
     let text = ask(&stage.socket, stage.agent.address(), &request).text();
     assert!(
@@ -505,178 +446,8 @@ fn what_does_not_fit_a_datagram_comes_over_tcp() {
         }
     }
     // The attributes of all of them have but one value.
-    let xid = stage.next();
+    let xid = stage.next_xid();
     let request = wire::attribute_request(xid, "en", "service:many", "DEFAULT", "");
     let reply = ask(&stage.socket, stage.agent.address(), &request);
     assert_eq!((reply.text().as_str(), reply.flags()), ("(a=1)", 0));
-}
-
-#[test]
-fn nobody_off_the_link_gets_more_than_he_sent() {
-    let mut stage = Stage::new("");
-    for number in 0..100 {
-        let url = format!("service:many://host-{number}");
-        assert_eq!(stage.register(&url, ""), OK);
-    }
-    let to = stage.agent.address();
-    let far = stage.lan.far.udp(0);
-    let request = wire::service_request(0, 77, "", "service:many", "DEFAULT", "");
-    let reply = ask(&far, to, &request);
-    assert!(reply.octets.len() <= request.len());
-    assert_eq!(reply.flags(), OVERFLOW);
-    assert!(reply.urls().len() <= 2);
-    // Every octet out is paid for with one in, however many are sent: spent, there is silence.
-    let (mut sent, mut got) = (request.len(), reply.octets.len());
-    for _ in 0..2_000 {
-        far.send_to(&request, to).expect("sent");
-        sent += request.len();
-        while let Some(reply) = wire::receive(&far, Duration::ZERO) {
-            got += reply.octets.len();
-        }
-    }
-    while let Some(reply) = wire::receive(&far, Duration::from_millis(300)) {
-        got += reply.octets.len();
-    }
-    assert!(got < sent / 2, "{got} octets for {sent}");
-    // Registrations from there are refused.
-    let message = wire::registration(1, FRESH, "en", "service:far://1", 60, "DEFAULT", "");
-    wait_until("the tokens to be there again", PATIENCE, || {
-        far.send_to(&message, to).expect("sent");
-        wire::receive(&far, Duration::from_millis(200))
-            .is_some_and(|reply| reply.xid() == 1 && reply.error() == AUTHENTICATION_ABSENT)
-    });
-    // By TCP he proves that he is who he says: he may ask for all of it.
-    let mut stream = stage.lan.far.tcp(to).expect("connects");
-    stream.write_all(&request).expect("sent");
-    let octets = read_message(&mut stream).expect("an answer");
-    assert_eq!(Reply { octets, from: to }.urls().len(), 100);
-    stream.write_all(&message).expect("sent");
-    let octets = read_message(&mut stream).expect("an answer");
-    assert_eq!(Reply { octets, from: to }.error(), AUTHENTICATION_ABSENT);
-    // Who is on the link is answered as ever.
-    assert!(stage.find("service:many", "").urls().len() > 30);
-}
-
-#[test]
-fn ipv6_by_unicast_and_by_its_groups() {
-    let stage = Stage::new("");
-    let host = stage.lan.host(1);
-    let socket = host.udp_at(SocketAddr::new(host.ip6, 0));
-    let to = stage.agent.address6();
-    let message = wire::registration(
-        1,
-        FRESH,
-        "en",
-        "service:six://[fd4e::99]:80",
-        600,
-        "DEFAULT",
-        "(a=1)",
-    );
-    assert_eq!(ask(&socket, to, &message).error(), OK);
-    let request = wire::service_request(0, 2, "", "service:six", "DEFAULT", "(a=1)");
-    assert_eq!(
-        ask(&socket, to, &request).sorted_urls(),
-        ["service:six://[fd4e::99]:80"]
-    );
-    // SVRLOC-DA in the site's scope (RFC 3111 4.1).
-    let group: SocketAddr = "[ff05::123]:427".parse().expect("an address");
-    let index = host.within(|| interface_index("eth0"));
-    let scoped = match group {
-        SocketAddr::V6(v6) => {
-            SocketAddr::from(std::net::SocketAddrV6::new(*v6.ip(), 427, 0, index))
-        }
-        v4 @ SocketAddr::V4(_) => v4,
-    };
-    let request = wire::service_request(REQUEST_MCAST, 3, "", "service:directory-agent", "", "");
-    let advert = ask(&socket, scoped, &request);
-    let (_, url, ..) = advert.directory_agent();
-    assert_eq!(url, format!("service:directory-agent://[{}]", to.ip()));
-    assert_eq!(advert.from.ip(), to.ip());
-    // A link-local service is for those on the link alone.
-    let message = wire::registration(
-        4,
-        FRESH,
-        "en",
-        "service:near://[fe80::99]:80",
-        600,
-        "DEFAULT",
-        "",
-    );
-    assert_eq!(ask(&socket, to, &message).error(), OK);
-    let request = wire::service_request(0, 5, "", "service:near", "DEFAULT", "");
-    assert_eq!(
-        ask(&socket, to, &request).urls(),
-        [],
-        "from a wider address (RFC 3111 4.2.3)"
-    );
-    let message = wire::deregistration(6, "en", "service:six://[fd4e::99]:80", "DEFAULT", "");
-    assert_eq!(ask(&socket, to, &message).error(), OK);
-}
-
-/// The index of an interface of the namespace that the thread is in.
-fn interface_index(name: &str) -> u32 {
-    std::fs::read_to_string("/proc/thread-self/net/if_inet6")
-        .expect("IPv6 is there")
-        .lines()
-        .find_map(|line| {
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            (fields.last() == Some(&name)).then(|| u32::from_str_radix(fields[1], 16).ok())?
-        })
-        .expect("the interface has an address")
-}
-
-#[test]
-fn registrations_are_held_against_their_template() {
-    let template = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../conf/slp-templates/billing.1.0.en"
-    );
-    let mut stage = Stage::new(&format!("[agent]\ntemplates = [{template:?}]\n"));
-    let good = "(name=Bank),(protocol=https),(agreement-required=false),(fee-basis-points=10),(currency=EUR),\
-                (invoice-form-type=page),(acknowledgement-key=abc)";
-    let url = "service:billing:https://bank.example";
-    assert_eq!(stage.register(url, good), OK);
-    assert_eq!(
-        stage.register(url, &good.replace("=10)", "=much)")),
-        INVALID_REGISTRATION
-    );
-    let xid = stage.next();
-    let poor = wire::registration(
-        xid,
-        FRESH,
-        "en",
-        url,
-        600,
-        "DEFAULT",
-        "(name=Bank),(protocol=https)",
-    );
-    let reply = ask(&stage.socket, stage.agent.address(), &poor);
-    assert_eq!(reply.error(), INVALID_REGISTRATION);
-    // The Required Attribute Missing extension behind the SrvAck (RFC 2608 D.1).
-    let text = String::from_utf8_lossy(&reply.octets).into_owned();
-    assert_eq!(reply.octets[18..23], [0, 1, 0, 0, 0]);
-    assert!(
-        text.contains("billing.1.0")
-            && text.contains("agreement-required,fee-basis-points,currency"),
-        "{text}"
-    );
-    // An update counts with what it updates.
-    let xid = stage.next();
-    let update = wire::registration(xid, 0, "en", url, 600, "DEFAULT", "(fee-basis-points=20)");
-    assert_eq!(stage.told(&update), OK);
-    let xid = stage.next();
-    let update = wire::registration(xid, 0, "en", url, 600, "DEFAULT", "(settles=never)");
-    assert_eq!(stage.told(&update), INVALID_REGISTRATION);
-    assert_eq!(
-        stage
-            .find("service:billing", "(fee-basis-points=20)")
-            .urls()
-            .len(),
-        1
-    );
-    // Other types are nobody's business.
-    assert_eq!(
-        stage.register("service:other://1", "(fee-basis-points=much)"),
-        OK
-    );
 }

@@ -2,4 +2,5 @@
 
 pub mod agent;
 pub mod lan;
+pub mod stage;
 pub mod wire;

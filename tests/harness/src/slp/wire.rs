@@ -13,6 +13,24 @@ pub const REQUEST_MCAST: u16 = 0x2000;
 /// The group of IPv4.
 pub const GROUP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(239, 255, 255, 253)), 427);
 
+/// Error codes (RFC 2608 7).
+#[allow(missing_docs)]
+pub mod error {
+    pub const OK: u16 = 0;
+    pub const LANGUAGE_NOT_SUPPORTED: u16 = 1;
+    pub const PARSE_ERROR: u16 = 2;
+    pub const INVALID_REGISTRATION: u16 = 3;
+    pub const SCOPE_NOT_SUPPORTED: u16 = 4;
+    pub const AUTHENTICATION_UNKNOWN: u16 = 5;
+    pub const AUTHENTICATION_ABSENT: u16 = 6;
+    pub const VER_NOT_SUPPORTED: u16 = 9;
+    pub const OPTION_NOT_UNDERSTOOD: u16 = 12;
+    pub const INVALID_UPDATE: u16 = 13;
+    pub const MSG_NOT_SUPPORTED: u16 = 14;
+    pub const AUTHENTICATION_FAILED: u16 = 7;
+    pub const DA_BUSY_NOW: u16 = 11;
+}
+
 /// A string behind its length.
 #[must_use]
 pub fn string(text: &str) -> Vec<u8> {
