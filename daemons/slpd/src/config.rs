@@ -349,7 +349,7 @@ pub struct Admin {
 impl Default for Admin {
     fn default() -> Self {
         Self {
-            socket: "/run/tollwire/slpd.sock".into(),
+            socket: "/run/tollwire/slpd.admin".into(),
             metrics: None,
         }
     }

@@ -51,7 +51,7 @@ pub(crate) struct Sockets {
         long,
         global = true,
         value_name = "SOCKET",
-        default_value = "/run/tollwire/slpd.sock"
+        default_value = "/run/tollwire/slpd.admin"
     )]
     slpd: PathBuf,
 }
