@@ -73,7 +73,7 @@ impl From<SocketAddr> for Peer {
 
 fn impossible(impossible: &Impossible) -> String {
     match impossible {
-        Impossible::Unencodable(unencodable) => unencodable.to_string(),
+        Impossible::Unsendable(unsendable) => unsendable.to_string(),
         Impossible::Busy => "too many questions are under way".into(),
     }
 }

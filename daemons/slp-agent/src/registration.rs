@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::net::UnixStream;
-use tollwire_slp::agent::user_agent::{Outcome, Target};
+use tollwire_slp::agent::user_agent::{Impossible, Outcome, Target};
 use tollwire_slp::agent::{Delivery, Question, Random, Request, Xids, error_of};
 use tollwire_slp::scope::DEFAULT;
 use tollwire_slp::service_type::check_url;
@@ -161,8 +161,7 @@ impl UserAgent {
         let xid = Xids::new(&mut random).draw(|_| false).unwrap_or(1);
         let octets = request
             .encode(xid, Delivery::Unicast)
-            .map_err(tollwire_slp::agent::user_agent::Impossible::Unencodable)
-            .map_err(Error::Impossible)?;
+            .map_err(|unencodable| Error::Impossible(Impossible::Unsendable(unencodable.into())))?;
         let patience = Duration::from_millis(self.shared.settings.timers.retry_max_ms);
         let exchange = stream::exchange(stream, &octets, MAX_ACKNOWLEDGEMENT);
         let answer = tokio::time::timeout(patience, exchange)

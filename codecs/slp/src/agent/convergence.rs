@@ -6,6 +6,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
+use thiserror::Error;
+
 use super::reply::{accept, has_content};
 use super::request::{Delivery, Request};
 use super::retransmission::{Due, Retransmission};
@@ -99,6 +101,17 @@ pub enum ConvergenceEffect {
     Over(ConvergenceEnd),
 }
 
+/// Why a request cannot be multicast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Unsendable {
+    /// A field of it is too long for any message.
+    #[error(transparent)]
+    Unencodable(#[from] Unencodable),
+    /// There is no group for it: registrations go to one agent.
+    #[error("registrations are not multicast")]
+    NoGroup,
+}
+
 /// Why a convergence is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConvergenceEnd {
@@ -127,7 +140,10 @@ impl Convergence {
         timers: &Timers,
         limits: ConvergenceLimits,
         effects: &mut Vec<ConvergenceEffect>,
-    ) -> Result<Self, Unencodable> {
+    ) -> Result<Self, Unsendable> {
+        if request.group().is_none() {
+            return Err(Unsendable::NoGroup);
+        }
         let mut convergence = Self {
             answer: request.answer(),
             request,
@@ -236,12 +252,6 @@ impl Convergence {
     }
 
     fn encode(&self) -> Result<Vec<u8>, Unencodable> {
-        if self.request.group().is_none() {
-            return Err(Unencodable {
-                field: "multicast registration",
-                length: 0,
-            });
-        }
         self.request.encode(
             self.xid,
             Delivery::Multicast {

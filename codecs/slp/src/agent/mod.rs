@@ -19,7 +19,7 @@ mod timers;
 pub mod user_agent;
 
 pub use convergence::{
-    Convergence, ConvergenceEffect, ConvergenceEnd, ConvergenceEvent, ConvergenceLimits,
+    Convergence, ConvergenceEffect, ConvergenceEnd, ConvergenceEvent, ConvergenceLimits, Unsendable,
 };
 pub use directory_agents::{
     Advert, Cover, DirectoryAgent, DirectoryAgentLimits, DirectoryAgents, Disbelief, Heard, Origin,

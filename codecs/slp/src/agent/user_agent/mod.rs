@@ -22,11 +22,11 @@ use std::time::Duration;
 
 pub use machine::UserAgent;
 
-use super::convergence::ConvergenceLimits;
+use super::convergence::{ConvergenceLimits, Unsendable};
 use super::directory_agents::{DirectoryAgentLimits, Heard};
 use super::request::{Group, Request};
 use super::timers::Timers;
-use crate::error::{ErrorCode, Unencodable};
+use crate::error::ErrorCode;
 use crate::scope::ScopeList;
 
 /// Names a question; the driver chooses it.
@@ -221,8 +221,8 @@ pub struct Outcome {
 /// Why a question could not be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Impossible {
-    /// A field of it is too long.
-    Unencodable(Unencodable),
+    /// A field of it is too long, or it is not for more than one agent.
+    Unsendable(Unsendable),
     /// Too many questions are under way.
     Busy,
 }

@@ -63,7 +63,7 @@ impl UserAgent {
         let xid = self.xid()?;
         let octets = request
             .encode(xid, Delivery::Unicast)
-            .map_err(Impossible::Unencodable)?;
+            .map_err(|unencodable| Impossible::Unsendable(unencodable.into()))?;
         let id = self.name();
         let answer = request.answer();
         let work = if octets.len() > self.settings.convergence.mtu {
@@ -106,7 +106,7 @@ impl UserAgent {
         let mut wanted = Vec::new();
         let timers = &self.settings.timers;
         let convergence = Convergence::begin(now, request, xid, timers, limits, &mut wanted)
-            .map_err(Impossible::Unencodable)?;
+            .map_err(Impossible::Unsendable)?;
         if convergence.deadline().is_none() {
             return Ok(None);
         }
