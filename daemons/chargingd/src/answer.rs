@@ -1,11 +1,12 @@
 //! Answers on the wire.
 
+use tollwire_diameter::base::FailedAvp;
 use tollwire_diameter::credit_control::{
-    CcMoney, CostInformation, CreditControlAnswer, CreditControlFailureHandling,
-    CreditControlRequest, FinalUnitAction, FinalUnitIndication, GrantedServiceUnit,
-    MultipleServicesCreditControl, UnitValue,
+    CcMoney, CheckBalanceResult, CostInformation, CreditControlAnswer,
+    CreditControlFailureHandling, CreditControlRequest, FinalUnitAction, FinalUnitIndication,
+    GrantedServiceUnit, MultipleServicesCreditControl, UnitValue,
 };
-use tollwire_diameter::{Identity, Message, ResultCode};
+use tollwire_diameter::{DecodeError, Fault, Identity, Message, ResultCode, dictionary};
 
 use crate::session::Outcome;
 
@@ -66,7 +67,10 @@ pub fn credit_control(
         }),
         final_unit_indication: None,
         qos_final_unit_indication: None,
-        check_balance_result: None,
+        check_balance_result: outcome.enough_credit.map(|enough| match enough {
+            true => CheckBalanceResult::EnoughCredit,
+            false => CheckBalanceResult::NoCredit,
+        }),
         credit_control_failure_handling: Some(if outcome.continue_without_us {
             CreditControlFailureHandling::Continue
         } else {
@@ -78,7 +82,7 @@ pub fn credit_control(
         redirect_host_usage: None,
         redirect_max_cache_time: None,
         error_message: None,
-        failed_avps: Vec::new(),
+        failed_avps: failed_avps(result_code),
         route_records: Vec::new(),
         extra: Vec::new(),
     };
@@ -97,4 +101,16 @@ pub fn credit_control(
         answer.final_unit_indication = final_unit;
     }
     answer.answer(message)
+}
+
+/// What is missing: an event without its Requested-Action is the only request that is refused so (RFC 6733 7.1.5).
+fn failed_avps(result_code: ResultCode) -> Vec<FailedAvp> {
+    match result_code {
+        ResultCode::MISSING_AVP => {
+            let missing = DecodeError::from(Fault::MissingAvp(&dictionary::REQUESTED_ACTION));
+            let avps = missing.failed_avp().into_iter().collect();
+            vec![FailedAvp { avps }]
+        }
+        _ => Vec::new(),
+    }
 }

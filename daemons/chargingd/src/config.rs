@@ -119,6 +119,8 @@ pub struct Grants {
     pub remember_seconds: u32,
     /// How long money stays held for a message whose client falls silent, seconds.
     pub message_hold_seconds: u32,
+    /// The most that one event may pay back, micro-units of the account's currency.
+    pub max_refund_micro: i64,
     /// Sessions at once.
     pub max_sessions: usize,
     /// Whether post-paid calls go on while we cannot be asked.
@@ -133,6 +135,7 @@ impl Default for Grants {
             grace_seconds,
             remember_seconds,
             message_hold_seconds,
+            max_refund_micro,
             max_sessions,
             postpaid_continues,
         } = core::Settings::default();
@@ -142,6 +145,7 @@ impl Default for Grants {
             grace_seconds,
             remember_seconds,
             message_hold_seconds,
+            max_refund_micro,
             max_sessions,
             postpaid_continues,
         }
@@ -217,6 +221,9 @@ impl Configuration for Config {
             self.grants.message_hold_seconds.into(),
             1,
         )?;
+        if self.grants.max_refund_micro < 0 {
+            return Err(Invalid::new("grants.max_refund_micro", "0 or more"));
+        }
         at_least("grants.max_sessions", self.grants.max_sessions as u64, 1)?;
         if self.diameter.listen.is_empty() {
             return Err(Invalid::new("diameter.listen", "at least one address"));
@@ -250,6 +257,7 @@ impl Config {
             grace_seconds,
             remember_seconds,
             message_hold_seconds,
+            max_refund_micro,
             max_sessions,
             postpaid_continues,
         } = self.grants;
@@ -259,6 +267,7 @@ impl Config {
             grace_seconds,
             remember_seconds,
             message_hold_seconds,
+            max_refund_micro,
             max_sessions,
             postpaid_continues,
         }

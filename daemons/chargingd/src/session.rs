@@ -80,6 +80,9 @@ pub struct Outcome {
     pub validity_seconds: Option<u32>,
     /// Micro-units charged in the session so far, with the currency's ISO 4217 number.
     pub cost: Option<(i64, u32)>,
+    /// Check-Balance-Result.
+    #[serde(default)]
+    pub enough_credit: Option<bool>,
     /// Credit-Control-Failure-Handling is CONTINUE.
     pub continue_without_us: bool,
     /// Rating-Group, if the answer is by service.
@@ -98,6 +101,7 @@ impl Outcome {
             final_unit: false,
             validity_seconds: None,
             cost: None,
+            enough_credit: None,
             continue_without_us: false,
             rating_group: None,
             multiple_services: false,

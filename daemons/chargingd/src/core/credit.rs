@@ -25,6 +25,9 @@ impl Core {
         if request.multiple_services_credit_controls.len() > 1 {
             return Outcome::refused(ResultCode::RATING_FAILED.0);
         }
+        if request.cc_request_type == CcRequestType::EventRequest {
+            return self.one_time_event(now, request, effects);
+        }
         let session = self.sessions.get(request.session_id.as_str());
         if session.map_or_else(
             || is_of_money(request),
@@ -37,8 +40,6 @@ impl Core {
             return repeated;
         }
         match (request.cc_request_type, session) {
-            // Event charging comes with the services that need it.
-            (CcRequestType::EventRequest, _) => Outcome::refused(ResultCode::UNABLE_TO_COMPLY.0),
             (CcRequestType::InitialRequest, None) => self.initial(now, request, effects),
             // Another session under a name that is in use, or a number that was not the next.
             (CcRequestType::InitialRequest, Some(_)) => {
@@ -265,6 +266,7 @@ impl Core {
             continue_without_us: postpaid && self.settings.postpaid_continues,
             rating_group: session.rating_group,
             multiple_services: session.multiple_services,
+            enough_credit: None,
         }
     }
 }

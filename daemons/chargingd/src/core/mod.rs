@@ -4,6 +4,7 @@
 //! CCR-Initial   -> hold            -> Answer(grant)
 //! CCR-Update    -> debit, hold     -> Answer(grant)
 //! CCR-Terminate -> debit, release  -> Record, Answer(cost)
+//! CCR-Event     -> debit or refund -> Answer(cost)
 //! Tick (Tcc)    -> release         -> Record (none for a session of money)
 //! Block         -> Abort each session
 //! ```
@@ -11,6 +12,7 @@
 //! Invariant: for each account, `balance - held >= -credit_limit`, and `held` is the sum of its sessions' holds.
 
 mod credit;
+mod event;
 mod money;
 mod operator;
 mod request;
@@ -40,6 +42,8 @@ pub struct Settings {
     pub remember_seconds: u32,
     /// How long money stays held for a message whose client falls silent.
     pub message_hold_seconds: u32,
+    /// The most that one event may pay back, micro-units; zero is no refunds.
+    pub max_refund_micro: i64,
     /// Sessions at once.
     pub max_sessions: usize,
     /// Whether a post-paid call goes on when we cannot be asked (Credit-Control-Failure-Handling CONTINUE).
@@ -54,6 +58,7 @@ impl Default for Settings {
             grace_seconds: 60,
             remember_seconds: 3600,
             message_hold_seconds: 3600,
+            max_refund_micro: 0,
             max_sessions: 1_000_000,
             postpaid_continues: false,
         }

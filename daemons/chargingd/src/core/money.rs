@@ -61,7 +61,7 @@ pub(super) fn is_of_money(request: &CreditControlRequest) -> bool {
 }
 
 /// Micro-units, if they are 0 or more of this currency. Without a currency it is the account's.
-fn micro(money: &CcMoney, currency: Currency) -> Option<i64> {
+pub(super) fn micro(money: &CcMoney, currency: Currency) -> Option<i64> {
     let ours = u32::from(currency.numeric());
     let same = money.currency_code.is_none_or(|code| code == ours);
     money
@@ -146,15 +146,7 @@ impl Core {
         let mut session = Session {
             id: request.session_id.as_str().into(),
             account: name.clone(),
-            tariff: Tariff {
-                name: BY_CLIENT.into(),
-                prefixes: Vec::new(),
-                currency,
-                setup_fee_micro: 0,
-                price_per_minute_micro: 0,
-                first_increment_seconds: 1,
-                next_increment_seconds: 1,
-            },
+            tariff: Self::priced_by_client(currency),
             origin_host: request.origin_host.as_str().into(),
             origin_realm: request.origin_realm.as_str().into(),
             rating_group: service.and_then(|service| service.rating_group),
@@ -179,6 +171,19 @@ impl Core {
         session.last.outcome = outcome.clone();
         self.put(None, session, effects);
         outcome
+    }
+
+    /// The tariff of what the client prices.
+    pub(super) fn priced_by_client(currency: Currency) -> Tariff {
+        Tariff {
+            name: BY_CLIENT.into(),
+            prefixes: Vec::new(),
+            currency,
+            setup_fee_micro: 0,
+            price_per_minute_micro: 0,
+            first_increment_seconds: 1,
+            next_increment_seconds: 1,
+        }
     }
 
     /// Holds it for longer.
@@ -248,7 +253,7 @@ impl Core {
     }
 
     /// The account that an identity of the request belongs to, or that a private one names.
-    fn payer(&self, request: &CreditControlRequest) -> Option<&Account> {
+    pub(super) fn payer(&self, request: &CreditControlRequest) -> Option<&Account> {
         let by_identity = identities(request)
             .iter()
             .find_map(|identity| self.identities.get(identity))

@@ -1,3 +1,4 @@
+mod event;
 mod money;
 
 use std::collections::HashSet;
