@@ -133,6 +133,21 @@ impl SourceBuckets {
         taken
     }
 
+    /// Takes `tokens` for what was done already, as far as they are there.
+    pub fn charge(&mut self, now: Instant, source: IpAddr, tokens: u32) {
+        if self.rate.per_second == 0 || tokens == 0 {
+            return;
+        }
+        // Who was served has a bucket.
+        let source = Source::from(source);
+        let bucket = match self.young.get_mut(&source) {
+            Some(bucket) => bucket,
+            None => return,
+        };
+        bucket.take(now, self.rate, 0);
+        bucket.level = bucket.level.saturating_sub(u64::from(tokens) * 1_000);
+    }
+
     /// Sources with a bucket.
     pub fn len(&self) -> usize {
         self.young.len() + self.old.len()
@@ -186,6 +201,21 @@ mod tests {
         let now = Instant::now();
         assert!(!buckets.take(now, address(1), 4));
         assert!(buckets.take(now, address(1), 3));
+    }
+
+    #[test]
+    fn what_was_costly_is_paid_for_afterwards() {
+        let mut buckets = SourceBuckets::new(RATE, 16);
+        let start = Instant::now();
+        assert!(buckets.take(start, address(1), 1));
+        buckets.charge(start, address(1), 1_000);
+        assert!(!buckets.take(start, address(1), 1));
+        let later = start + Duration::from_millis(100);
+        assert!(
+            buckets.take(later, address(1), 1),
+            "no debt beyond what it had"
+        );
+        assert!(buckets.take(start, address(2), 3), "another pays nothing");
     }
 
     #[test]

@@ -336,6 +336,29 @@ fn one_source_that_asks_without_end_is_answered_at_its_rate() {
     // Another source has its own.
     let other = lan.host(2).udp(0);
     assert_eq!(ask(&other, to, &request).function(), 8);
+    // On a stream it is told so, and large answers count for more: a hundred of a hundred kilobytes are not to be had.
+    for number in 0..2_000 {
+        let url = format!("service:many://host-{number}/with/a/path/that/makes/it/longer");
+        let message = wire::registration(1, FRESH, "en", &url, 600, "DEFAULT", "");
+        assert_eq!(agent.register_locally(&message).error(), 0);
+    }
+    let third = lan.router.tcp(to).expect("connects");
+    let mut third = std::io::BufReader::new(third);
+    let all = wire::service_request(0, 3, "", "service:many", "DEFAULT", "");
+    let mut whole = 0;
+    for _ in 0..100 {
+        third.get_mut().write_all(&all).expect("sent");
+        let octets = read_message(&mut third).expect("an answer");
+        let reply = Reply { octets, from: to };
+        match reply.error() {
+            0 => whole += 1,
+            error => {
+                assert_eq!(error, DA_BUSY_NOW);
+                break;
+            }
+        }
+    }
+    assert!((1..20).contains(&whole), "{whole}");
     // Errors are told even less often.
     let wrong = wire::service_request(0, 2, "", "service:x", "DEFAULT", "(wrong");
     let mut errors = 0;

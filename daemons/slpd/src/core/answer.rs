@@ -18,6 +18,9 @@ use super::{Core, is_link_local};
 use crate::event::Channel;
 use crate::registry::{Entry, Find, StoredBlock};
 
+/// Services looked at in vain that cost as much as a request.
+const EXAMINED_FOR_A_REQUEST: usize = 50;
+
 impl Core {
     pub(super) fn service_request(
         &mut self,
@@ -87,6 +90,7 @@ impl Core {
             Err(error) => return error.into(),
         };
         self.counters.exhausted += u64::from(found.exhausted);
+
         if asked.to_many && reply.is_empty() && !reply.overflowed() {
             // RFC 2608 8.2: nobody says that he has nothing, if all were asked.
             return Outcome::Silence;
@@ -95,7 +99,9 @@ impl Core {
         let datagram = matches!(asked.channel, Channel::Datagram { .. });
         let cut = reply.overflowed() || found.exhausted;
         self.counters.overflows += u64::from(cut);
-        match reply.finish(cut && datagram, &extensions) {
+        let answer = reply.finish(cut && datagram, &extensions);
+        self.charge(now, asked, found.examined / EXAMINED_FOR_A_REQUEST);
+        match answer {
             Ok(octets) => Outcome::Answer(octets),
             Err(_) => ErrorCode::INTERNAL_ERROR.into(),
         }

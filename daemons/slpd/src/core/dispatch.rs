@@ -62,6 +62,10 @@ impl Core {
             if self.may_log(now) {
                 tracing::info!(%remote, "dropped: it asks more than limits let it");
             }
+            // On a stream silence would be waited for.
+            if let (Channel::Tcp { .. }, Some(asked)) = (channel, unreadable(octets, channel)) {
+                self.answer(now, &asked, ErrorCode::DA_BUSY_NOW.into(), effects);
+            }
             return;
         }
         if self.is_v1(octets) {
@@ -201,6 +205,8 @@ impl Core {
             }
             _ => octets,
         };
+        // Large answers count as so many small ones.
+        self.charge(now, asked, octets.len() / tollwire_slp::DEFAULT_MTU);
         if matches!(asked.channel, Channel::Datagram { .. }) && !self.is_trusted(asked.channel) {
             // Who pretends to be somebody else gets nobody more than the pretence costs.
             let octets = u32::try_from(octets.len()).unwrap_or(u32::MAX);
@@ -220,6 +226,16 @@ impl Core {
             channel: *asked.channel,
             octets,
         });
+    }
+
+    /// What a request costs beyond the least is taken from what its source may ask.
+    pub(super) fn charge(&mut self, now: Now, asked: &Asked<'_>, requests: usize) {
+        if let Some(remote) = asked.channel.remote()
+            && !asked.channel.is_local()
+        {
+            let requests = u32::try_from(requests).unwrap_or(u32::MAX);
+            self.requests.charge(now.instant, remote.ip(), requests);
+        }
     }
 
     /// Octets that the answer may have: a datagram never more than the MTU, and off our links never more than the
