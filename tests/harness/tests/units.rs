@@ -6,7 +6,7 @@ use std::process::Command;
 
 use tollwire_harness::process::{Scratch, run};
 
-const DAEMONS: [&str; 4] = ["pinholed", "chargingd", "sipd", "smscd"];
+const DAEMONS: [&str; 5] = ["pinholed", "chargingd", "sipd", "smscd", "slpd"];
 
 fn units() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systemd")
@@ -62,7 +62,7 @@ fn every_daemon_is_exposed_at_most_two_of_ten() {
 }
 
 #[test]
-fn only_the_gate_has_a_capability() {
+fn each_daemon_has_the_capability_it_needs() {
     for daemon in DAEMONS {
         let unit = units().join(format!("tollwire-{daemon}.service"));
         let text = fs::read_to_string(unit).expect("a unit per daemon");
@@ -73,10 +73,11 @@ fn only_the_gate_has_a_capability() {
                     .or_else(|| line.strip_prefix("CapabilityBoundingSet="))
             })
             .collect();
-        let expected = if daemon == "pinholed" {
-            "CAP_NET_ADMIN"
-        } else {
-            ""
+        let expected = match daemon {
+            "pinholed" => "CAP_NET_ADMIN",
+            // Port 427.
+            "slpd" => "CAP_NET_BIND_SERVICE",
+            _ => "",
         };
         assert_eq!(granted, [expected, expected], "{daemon}");
         assert!(text.contains(&format!("User=tollwire-{daemon}\n")));
