@@ -28,7 +28,7 @@ netns: packages
 fuzz: packages
 	tests/fuzz/run
 
-# Two phones, a prepaid balance for a few seconds, and what happens when it runs out.
+# Two phones and a prepaid balance for a few seconds; a message that is paid for; services that are found.
 demo: packages
 	$(CARGO) build --workspace --bins
 	$(CARGO) run --quiet --package tollwire-harness --bin demo

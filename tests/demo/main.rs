@@ -1,6 +1,8 @@
 //! `make demo`: a prepaid call through a real gate, stage by stage; then a short message that a third
-//! party pays for. `demo call` and `demo sms` show one of them.
+//! party pays for; then billing servers that are found on the network. `demo call`, `demo sms` and `demo slp` show one of
+//! them.
 
+mod slp;
 mod sms;
 
 use std::time::Duration;
@@ -24,6 +26,9 @@ fn main() {
     }
     if wants("sms") {
         sms::show();
+    }
+    if wants("slp") {
+        slp::show();
     }
 }
 
