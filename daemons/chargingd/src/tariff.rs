@@ -20,12 +20,54 @@ pub struct Tariff {
     pub setup_fee_micro: i64,
     /// Micro-units for 60 seconds.
     pub price_per_minute_micro: i64,
+    /// Other prices from some second of a call on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
+    /// The first seconds of a call, which cost nothing.
+    #[serde(default)]
+    pub free_seconds: u32,
+    /// The least that an answered call costs, its set-up fee included, micro-units.
+    #[serde(default)]
+    pub minimum_micro: i64,
     /// The least that is charged, seconds: 60 in "60/1".
     #[serde(default = "one")]
     pub first_increment_seconds: u32,
     /// What is charged from then on is a multiple of this, seconds: 1 in "60/1".
     #[serde(default = "one")]
     pub next_increment_seconds: u32,
+}
+
+/// Another price from some second of a call on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// The second of the call that it begins with.
+    pub from_seconds: u32,
+    /// Micro-units for 60 seconds.
+    pub price_per_minute_micro: i64,
+}
+
+/// A stretch of a call at one price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    /// Its first second.
+    pub from: u64,
+    /// The second behind its last.
+    pub to: u64,
+    /// Micro-units for 60 seconds.
+    pub price_per_minute_micro: i64,
+}
+
+impl Stretch {
+    /// Sixtieths of micro-units, so that nothing is rounded yet.
+    fn sixtieths(&self) -> i128 {
+        i128::from(self.price_per_minute_micro) * i128::from(self.to - self.from)
+    }
+
+    /// Whole micro-units of it.
+    pub fn amount_micro(&self) -> i64 {
+        i64::try_from(self.sixtieths() / 60).unwrap_or(i64::MAX)
+    }
 }
 
 fn one() -> u32 {
@@ -36,6 +78,8 @@ fn one() -> u32 {
 const LONGEST: u64 = 315_360_000;
 /// The highest price per minute and set-up fee, micro-units: a million units.
 const HIGHEST: i64 = 1_000_000_000_000;
+/// Steps of one tariff, at most.
+const MOST_STEPS: usize = 16;
 
 impl Tariff {
     /// What is wrong with it.
@@ -56,6 +100,21 @@ impl Tariff {
             "a price is 0 to 1000000000000 micro-units"
         } else if self.first_increment_seconds == 0 || self.next_increment_seconds == 0 {
             "an increment is at least one second"
+        } else if !(0..=HIGHEST).contains(&self.minimum_micro) {
+            "a minimum is 0 to 1000000000000 micro-units"
+        } else if self.steps.len() > MOST_STEPS {
+            "there are more than 16 steps"
+        } else if !self
+            .steps
+            .iter()
+            .all(|step| (0..=HIGHEST).contains(&step.price_per_minute_micro))
+        {
+            "the price of a step is 0 to 1000000000000 micro-units"
+        } else if !std::iter::once(0)
+            .chain(self.steps.iter().map(|step| step.from_seconds))
+            .is_sorted_by(|one, next| one < next)
+        {
+            "each step begins later than the one before it, and none with the call"
         } else {
             return None;
         };
@@ -73,36 +132,79 @@ impl Tariff {
         first + beyond.next_multiple_of(u64::from(self.next_increment_seconds))
     }
 
+    /// An answered call of `seconds` in stretches of one price, increments included.
+    pub fn stretches(&self, seconds: u64) -> Vec<Stretch> {
+        let end = self.charged_seconds(seconds);
+        let free = u64::from(self.free_seconds);
+        let steps = self.steps.iter().map(|step| u64::from(step.from_seconds));
+        let mut bounds: Vec<u64> = steps
+            .chain([0, free, end])
+            .filter(|at| *at <= end)
+            .collect();
+        bounds.sort_unstable();
+        bounds.dedup();
+        let next = bounds.iter().skip(1);
+        bounds
+            .iter()
+            .zip(next)
+            .map(|(from, to)| Stretch {
+                from: *from,
+                to: *to,
+                price_per_minute_micro: self.price_at(*from),
+            })
+            .collect()
+    }
+
+    /// Micro-units for 60 seconds in this second of a call.
+    fn price_at(&self, second: u64) -> i64 {
+        if second < u64::from(self.free_seconds) {
+            return 0;
+        }
+        let begun = |step: &&Step| u64::from(step.from_seconds) <= second;
+        self.steps
+            .iter()
+            .rev()
+            .find(begun)
+            .map_or(self.price_per_minute_micro, |step| {
+                step.price_per_minute_micro
+            })
+    }
+
     /// The price of an answered call of `seconds`, micro-units, rounded up to a whole one.
     pub fn price_micro(&self, seconds: u64) -> i64 {
-        let charged = i128::from(self.charged_seconds(seconds));
-        let time = (i128::from(self.price_per_minute_micro) * charged + 59) / 60;
-        i64::try_from(time)
+        // Most tariffs have no steps, and a grant asks for many prices.
+        let time: i128 = match self.steps.is_empty() {
+            true => {
+                let free = u64::from(self.free_seconds);
+                let paid = self.charged_seconds(seconds).saturating_sub(free);
+                i128::from(self.price_per_minute_micro) * i128::from(paid)
+            }
+            false => self.stretches(seconds).iter().map(Stretch::sixtieths).sum(),
+        };
+        i64::try_from((time + 59) / 60)
             .unwrap_or(i64::MAX)
             .saturating_add(self.setup_fee_micro)
+            .max(self.minimum_micro)
     }
 
     /// The most seconds whose price does not exceed `amount_micro`; whole increments.
     pub fn affordable_seconds(&self, amount_micro: i64) -> u64 {
-        let left = i128::from(amount_micro) - i128::from(self.setup_fee_micro);
-        if left < 0 {
-            return 0;
-        }
-        let price = i128::from(self.price_per_minute_micro);
-        let seconds = if price == 0 {
-            LONGEST
-        } else {
-            u64::try_from(left * 60 / price)
-                .unwrap_or(LONGEST)
-                .min(LONGEST)
-        };
         let first = u64::from(self.first_increment_seconds);
         let next = u64::from(self.next_increment_seconds);
-        if seconds < first {
-            0
-        } else {
-            first + (seconds - first) / next * next
+        if self.price_micro(first) > amount_micro {
+            return 0;
         }
+        // A longer call never costs less: the most is between a number of increments that is affordable and one that
+        // is not, or not rated any more.
+        let (mut enough, mut beyond) = (0, LONGEST.saturating_sub(first) / next + 1);
+        while enough + 1 < beyond {
+            let middle = enough.midpoint(beyond);
+            match self.price_micro(first + middle * next) <= amount_micro {
+                true => enough = middle,
+                false => beyond = middle,
+            }
+        }
+        first + enough * next
     }
 }
 
@@ -194,6 +296,9 @@ mod tests {
             currency: Currency::EUR,
             setup_fee_micro: setup,
             price_per_minute_micro: minute,
+            steps: Vec::new(),
+            free_seconds: 0,
+            minimum_micro: 0,
             first_increment_seconds: first,
             next_increment_seconds: next,
         }
@@ -216,6 +321,64 @@ mod tests {
         for (seconds, charged) in [(1, 30), (30, 30), (31, 36), (36, 36), (37, 42)] {
             assert_eq!(thirty_six.charged_seconds(seconds), charged);
         }
+    }
+
+    #[test]
+    fn free_seconds_steps_and_a_minimum() {
+        let stepped = Tariff {
+            free_seconds: 30,
+            minimum_micro: 100_000,
+            steps: vec![
+                Step {
+                    from_seconds: 60,
+                    price_per_minute_micro: 300_000,
+                },
+                Step {
+                    from_seconds: 120,
+                    price_per_minute_micro: 60_000,
+                },
+            ],
+            ..tariff(50_000, 600_000, 1, 1)
+        };
+        for (seconds, price) in [
+            (0, 100_000),
+            (30, 100_000),
+            (35, 100_000),
+            (36, 110_000),
+            (60, 350_000),
+            (61, 355_000),
+            (120, 650_000),
+            (180, 710_000),
+            (181, 711_000),
+        ] {
+            assert_eq!(stepped.price_micro(seconds), price, "{seconds}");
+        }
+        let told: Vec<(u64, u64, i64)> = stepped
+            .stretches(180)
+            .iter()
+            .map(|stretch| (stretch.from, stretch.to, stretch.amount_micro()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (0, 30, 0),
+                (30, 60, 300_000),
+                (60, 120, 300_000),
+                (120, 180, 60_000)
+            ]
+        );
+        assert_eq!(stepped.affordable_seconds(99_999), 0);
+        assert_eq!(stepped.affordable_seconds(100_000), 35);
+        assert_eq!(stepped.affordable_seconds(654_999), 124);
+        // Whole minutes, begun in the free ones, are free.
+        let minutes = Tariff {
+            free_seconds: 60,
+            ..tariff(0, 600_000, 60, 60)
+        };
+        assert_eq!(
+            (minutes.price_micro(59), minutes.price_micro(61)),
+            (0, 600_000)
+        );
     }
 
     #[test]
@@ -274,15 +437,54 @@ mod tests {
         );
         assert!(TariffTable::new(vec![tariff(0, -1, 1, 1)]).is_err());
         assert!(TariffTable::new(vec![tariff(0, 1, 0, 1)]).is_err());
+        let steps = |from: &[u32]| Tariff {
+            steps: from
+                .iter()
+                .map(|from| Step {
+                    from_seconds: *from,
+                    price_per_minute_micro: 1,
+                })
+                .collect(),
+            ..tariff(0, 1, 1, 1)
+        };
+        for wrong in [&[0][..], &[5, 5], &[6, 5], &[1; 17]] {
+            assert!(TariffTable::new(vec![steps(wrong)]).is_err(), "{wrong:?}");
+        }
+        assert!(TariffTable::new(vec![steps(&[5, 6])]).is_ok());
+        let dear = Tariff {
+            minimum_micro: -1,
+            ..tariff(0, 1, 1, 1)
+        };
+        assert!(TariffTable::new(vec![dear]).is_err());
     }
 
     proptest! {
         #[test]
         fn what_is_affordable_is_the_most_that_is(
             setup in 0i64..1_000_000, minute in 1i64..10_000_000, first in 1u32..120, next in 1u32..120,
-            amount in 0i64..100_000_000,
+            amount in 0i64..100_000_000, free in 0u32..200, minimum in 0i64..2_000_000,
+            steps in proptest::collection::btree_map(1u32..2_000, 1i64..10_000_000, 0..4),
         ) {
-            let tariff = tariff(setup, minute, first, next);
+            let tariff = Tariff {
+                free_seconds: free,
+                minimum_micro: minimum,
+                steps: steps
+                    .into_iter()
+                    .map(|(from_seconds, price_per_minute_micro)| Step { from_seconds, price_per_minute_micro })
+                    .collect(),
+                ..tariff(setup, minute, first, next)
+            };
+            let mut last = 0;
+            for seconds in 0..400 {
+                // Second by second, beside the stretches.
+                let time: i128 = (0..tariff.charged_seconds(seconds))
+                    .map(|second| i128::from(tariff.price_at(second)))
+                    .sum();
+                let price = i64::try_from((time + 59) / 60).unwrap() + setup;
+                prop_assert_eq!(tariff.price_micro(seconds), price.max(minimum));
+                prop_assert!(price >= last);
+                last = price;
+            }
             let seconds = tariff.affordable_seconds(amount);
             prop_assert_eq!(tariff.charged_seconds(seconds), seconds);
             if seconds > 0 {

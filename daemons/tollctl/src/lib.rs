@@ -9,6 +9,7 @@ mod failure;
 mod ledger;
 mod money;
 mod pinholes;
+mod rate;
 mod records;
 mod slp;
 mod sms;
@@ -71,6 +72,8 @@ enum Command {
     /// Prices.
     #[command(subcommand)]
     Tariff(tariff::Tariff),
+    /// What a call would cost, line by line.
+    Rate(rate::Rate),
     /// The newest entries of an account's ledger, oldest first.
     Ledger(ledger::Ledger),
     /// Compares every balance with its ledger; exit code 1 if one differs.
@@ -124,6 +127,7 @@ async fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure>
         Command::Sms(command) => sms::run(command, context).await,
         Command::Slp(command) => slp::run(command, context).await,
         Command::Tariff(command) => tariff::run(command, context).await,
+        Command::Rate(command) => rate::run(command, context).await,
         Command::Ledger(command) => ledger::ledger(command, context).await,
         Command::TrialBalance => ledger::trial_balance(context).await,
     }

@@ -42,15 +42,19 @@ fn print(context: &mut Context<'_>, tariffs: Value) -> Result<(), Failure> {
         return context.print_json(&tariffs);
     }
     let tariffs: Vec<chargingd::tariff::Tariff> = context.read(Daemon::Chargingd, tariffs)?;
-    let mut table = Table::new(&[
+    let mut titles = vec![
         "NAME",
         ">SET-UP",
         ">PER MINUTE",
         "CURRENCY",
         "INCREMENTS",
         "PREFIXES",
-    ]);
+    ];
+    let further = tariffs.iter().any(|tariff| !further(tariff).is_empty());
+    titles.extend(further.then_some("FURTHER"));
+    let mut table = Table::new(&titles);
     for tariff in tariffs {
+        let more = further.then(|| self::further(&tariff));
         let prefixes: Vec<&str> = tariff
             .prefixes
             .iter()
@@ -59,7 +63,7 @@ fn print(context: &mut Context<'_>, tariffs: Value) -> Result<(), Failure> {
                 prefix => prefix,
             })
             .collect();
-        table.row([
+        let row = [
             tariff.name.into(),
             money::print(tariff.setup_fee_micro),
             money::print(tariff.price_per_minute_micro),
@@ -69,7 +73,21 @@ fn print(context: &mut Context<'_>, tariffs: Value) -> Result<(), Failure> {
                 tariff.first_increment_seconds, tariff.next_increment_seconds
             ),
             prefixes.join(" "),
-        ]);
+        ];
+        table.row(row.into_iter().chain(more));
     }
     Ok(table.print(context.out)?)
+}
+
+/// What of a tariff is not in every one.
+fn further(tariff: &chargingd::tariff::Tariff) -> String {
+    let free = (tariff.free_seconds > 0).then(|| format!("{} s free", tariff.free_seconds));
+    let minimum = (tariff.minimum_micro > 0)
+        .then(|| format!("at least {}", money::print(tariff.minimum_micro)));
+    let steps = tariff.steps.iter().map(|step| {
+        let price = money::print(step.price_per_minute_micro);
+        format!("{price} from {} s", step.from_seconds)
+    });
+    let all: Vec<String> = free.into_iter().chain(minimum).chain(steps).collect();
+    all.join(", ")
 }

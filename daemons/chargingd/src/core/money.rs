@@ -181,6 +181,9 @@ impl Core {
             currency,
             setup_fee_micro: 0,
             price_per_minute_micro: 0,
+            steps: Vec::new(),
+            free_seconds: 0,
+            minimum_micro: 0,
             first_increment_seconds: 1,
             next_increment_seconds: 1,
         }

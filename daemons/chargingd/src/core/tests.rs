@@ -35,6 +35,9 @@ fn tariffs(price_per_minute_micro: i64, setup_fee_micro: i64, first: u32) -> Tar
         currency: Currency::EUR,
         setup_fee_micro,
         price_per_minute_micro,
+        steps: Vec::new(),
+        free_seconds: 0,
+        minimum_micro: 0,
         first_increment_seconds: first,
         next_increment_seconds: 1,
     }])

@@ -273,3 +273,52 @@ fn tariffs_are_listed_and_files_of_them_checked() {
     std::fs::remove_file(&file).unwrap();
     assert_eq!(daemons.run(&["tariff", "check", path]).code, 1);
 }
+
+#[test]
+fn a_price_is_explained_line_by_line() {
+    let tariff = json!({
+        "name": "day", "prefixes": ["49"], "currency": "EUR", "setup_fee_micro": 50_000,
+        "price_per_minute_micro": 600_000, "first_increment_seconds": 1, "next_increment_seconds": 1,
+        "free_seconds": 30, "minimum_micro": 100_000,
+        "steps": [{"from_seconds": 60, "price_per_minute_micro": 100_000}],
+    });
+    let daemons = Daemons::answering(&[("GET /tariffs", json!([tariff]))]);
+    let printed = daemons.prints(&["rate", "--to", "sip:+4930@example.org", "--for", "1m35s"]);
+    let lines: Vec<String> = printed
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "PART OF AMOUNT",
+            "set-up fee the call is answered 0.05",
+            "time 30 s from second 0 at 0.00 a minute 0.00",
+            "time 30 s from second 30 at 0.60 a minute 0.30",
+            "time 35 s from second 60 at 0.10 a minute 0.058333",
+            "rounding up to what is charged 0.000001",
+            "price 95 s, charged as 95 s (1/1), in EUR by tariff \"day\" 0.408334",
+        ]
+    );
+    let short = daemons.prints(&["rate", "--to", "+49301", "--for", "10"]);
+    assert!(
+        short.contains("minimum     up to what is charged") && short.contains("0.05\n"),
+        "{short}"
+    );
+    let found: Value =
+        serde_json::from_str(&daemons.prints(&["--json", "rate", "--to", "+4930", "--for", "95s"]))
+            .unwrap();
+    assert_eq!(found["price_micro"], 408_334);
+    assert_eq!(found["stretches"][2]["amount_micro"], 58_333);
+    let outcome = daemons.run(&["rate", "--to", "+1555", "--for", "1s"]);
+    assert_eq!(outcome.code, 1);
+    assert!(
+        outcome.err.contains("no tariff in EUR is for +1555"),
+        "{outcome:?}"
+    );
+    let listed = daemons.prints(&["tariff", "list"]);
+    assert!(
+        listed.contains("30 s free, at least 0.10, 0.10 from 60 s"),
+        "{listed}"
+    );
+}
