@@ -162,6 +162,12 @@ fn both_versions_share_one_registry() {
     stage.register_v2("service:lpr://two", "en", "(PPM=99)");
     stage.register_v2("service:printer:lpr://abstract", "en", "(PPM=99)");
     stage.register_v2("service:lpr://dialect", "en-GB", "(PPM=99)");
+    // Of these types version 1 would find nothing in the default scope: it is not told of them.
+    stage.register_v2("service:unseen://1", "en-GB", "");
+    assert_eq!(
+        stage.register("service:elsewhere://1", "(SCOPE=west)"),
+        (0x08, 0)
+    );
 
     // The examples of RFC 2165 5.1.
     assert_eq!(

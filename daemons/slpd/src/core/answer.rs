@@ -16,7 +16,7 @@ use tollwire_slp::{
 use super::dispatch::{Asked, Outcome, reply_header};
 use super::{Core, is_link_local};
 use crate::event::Channel;
-use crate::registry::{Entry, Find, StoredBlock};
+use crate::registry::{Entry, Find, Shown, StoredBlock};
 
 /// Services looked at in vain that cost as much as a request.
 const EXAMINED_FOR_A_REQUEST: usize = 50;
@@ -239,9 +239,11 @@ impl Core {
         }
         let room = self.attribute_room(asked, 0);
         let (mut text, mut whole) = (String::new(), true);
+        let examined = self.settings.examined;
+        let shown = asked.old.map(|_| (super::v1::is_shown as Shown, examined));
         for service_type in
             self.registry
-                .service_types(request.naming_authority, &scopes, asked.to_many)
+                .service_types(request.naming_authority, &scopes, asked.to_many, shown)
         {
             if text.len() + 1 + service_type.len() > room {
                 whole = false;

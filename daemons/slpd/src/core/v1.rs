@@ -107,9 +107,9 @@ impl Core {
         request: &V2,
         effects: &mut Vec<Effect>,
     ) -> Outcome {
-        let all = self.settings.scopes.as_str().to_owned();
-        let or_all = |scopes: &str| match scopes {
-            "" => all.clone(),
+        // RFC 2608 3: "unscoped SLPv1 requests are considered to be of DEFAULT scope".
+        let or_default = |scopes: &str| match scopes {
+            "" => tollwire_slp::scope::DEFAULT.to_owned(),
             scopes => scopes.to_owned(),
         };
         match request {
@@ -134,7 +134,7 @@ impl Core {
                 scopes,
                 tags,
             } => {
-                let scopes = or_all(scopes);
+                let scopes = or_default(scopes);
                 if !url.contains(":/") {
                     let tags = TagList::parse(tags).map_err(|error| error.error_code());
                     return match tags {
@@ -157,7 +157,7 @@ impl Core {
                 naming_authority,
                 scopes,
             } => {
-                let scopes = or_all(scopes);
+                let scopes = or_default(scopes);
                 let request = SrvTypeRqst {
                     previous_responders,
                     naming_authority: match naming_authority {

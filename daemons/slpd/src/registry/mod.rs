@@ -23,7 +23,7 @@ use tollwire_slp::{ScopeList, ServiceType};
 pub use self::change::{Deregistration, Registration};
 pub use self::entry::{Change, Entry, Expiry, Snapshot, Source, StoredBlock};
 pub use self::postings::EntryId;
-pub use self::query::{Find, Found};
+pub use self::query::{Find, Found, Shown};
 
 use self::index::TypeIndex;
 

@@ -15,6 +15,9 @@ use super::entry::Entry;
 use super::index::{TypeIndex, primary_language, spend};
 use super::postings::{EntryId, Postings};
 
+/// Says which entries may be shown to somebody.
+pub type Shown = fn(&Entry) -> bool;
+
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Find<'a> {
@@ -128,13 +131,16 @@ impl Registry {
         }
     }
 
-    /// Types that are registered in any of the scopes, as they compare, in order.
+    /// Types that are registered in any of the scopes, as they compare, in order; with `shown`, those alone that have a
+    /// service which it lets through, as far as so many are looked at.
     pub fn service_types(
         &self,
         authority: NamingAuthority<'_>,
         scopes: &ScopeList,
         local: bool,
+        shown: Option<(Shown, usize)>,
     ) -> Vec<&str> {
+        let budget = Cell::new(shown.map_or(0, |(_, budget)| budget));
         let wanted = match authority {
             NamingAuthority::Named(name) => Some(fold(name)),
             NamingAuthority::Iana | NamingAuthority::All => None,
@@ -153,10 +159,33 @@ impl Registry {
                 of_authority
                     && (!local || index.local > 0)
                     && scopes.iter().any(|scope| index.scopes.contains_key(scope))
+                    && shown.is_none_or(|(shown, _)| self.has_one(index, scopes, shown, &budget))
             })
             .map(|(service_type, _)| service_type.as_str())
             .collect();
         types.into_iter().collect()
+    }
+
+    /// Whether a service of the type, in any of the scopes, is one that may be shown.
+    fn has_one(
+        &self,
+        index: &TypeIndex,
+        scopes: &ScopeList,
+        shown: Shown,
+        budget: &Cell<usize>,
+    ) -> bool {
+        let mut found = false;
+        let _ = index.entries.visit(&mut |id| {
+            spend(budget)?;
+            found = self
+                .get(id)
+                .is_some_and(|entry| entry.scopes.intersects(scopes) && shown(entry));
+            match found {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        });
+        found
     }
 
     /// Types of the services of this host.

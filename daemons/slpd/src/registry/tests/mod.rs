@@ -425,7 +425,7 @@ fn types_by_authority_and_scope() {
     }
     let types = |authority, scopes: &str| {
         let scopes = ScopeList::parse(scopes).expect("scopes");
-        let types = registry.service_types(authority, &scopes, false);
+        let types = registry.service_types(authority, &scopes, false, None);
         types.join(",")
     };
     assert_eq!(
