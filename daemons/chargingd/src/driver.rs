@@ -432,6 +432,11 @@ const GAUGE_ROWS: &[(&str, &str, Reading<Core>)] = &[
         "Sessions closed because their client fell silent",
         |core| core.counters().supervision_expired,
     ),
+    (
+        "late_reports",
+        "Last reports of sessions that were closed already, debited after all",
+        |core| core.counters().late_reports,
+    ),
     ("records", "Charge records made", |core| {
         core.counters().records
     }),

@@ -43,6 +43,18 @@ pub struct Session {
     pub facts: Facts,
     /// Set when the session is over, milliseconds since 1970.
     pub closed_unix_ms: Option<i64>,
+    /// What was granted and not reported when supervision closed it; a late report may claim it.
+    #[serde(default)]
+    pub late: Option<Late>,
+}
+
+/// What a session had in hand when its client fell silent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Late {
+    /// Seconds granted and not reported.
+    pub seconds: u64,
+    /// Micro-units that were held for them.
+    pub held_micro: i64,
 }
 
 impl Session {

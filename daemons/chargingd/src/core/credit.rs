@@ -52,7 +52,11 @@ impl Core {
                 let session = session.clone();
                 self.report(now, session, request, effects)
             }
-            // Closed by supervision, or never begun here (a CCR-T that overtook its CCR-I).
+            (_, Some(session)) if Self::is_late(session, request) => {
+                let session = session.clone();
+                self.late_report(now, session, request, effects)
+            }
+            // Closed, or never begun here (a CCR-T that overtook its CCR-I).
             (_, _) => Outcome::refused(ResultCode::UNKNOWN_SESSION_ID.0),
         }
     }
@@ -105,6 +109,7 @@ impl Core {
             },
             facts,
             closed_unix_ms: None,
+            late: None,
         };
         let outcome = self.grant(now, &mut session, asked.wanted.flatten());
         if outcome.result_code != ResultCode::SUCCESS.0 {

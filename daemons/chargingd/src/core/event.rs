@@ -168,6 +168,7 @@ impl Core {
             },
             facts: Facts::default(),
             closed_unix_ms: Some(now.unix_ms),
+            late: None,
         };
         let key = session.entry_key(request.cc_request_number);
         match signed_micro {

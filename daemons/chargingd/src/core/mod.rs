@@ -13,6 +13,7 @@
 
 mod credit;
 mod event;
+mod late;
 mod money;
 mod operator;
 mod request;
@@ -93,6 +94,8 @@ pub struct Counters {
     pub excessive_reports: u64,
     /// Sessions closed because their client fell silent.
     pub supervision_expired: u64,
+    /// Reports of sessions that supervision had closed, debited after all.
+    pub late_reports: u64,
     /// Records made.
     pub records: u64,
 }

@@ -7,7 +7,7 @@
 //! CCR-Terminate Used-Service-Unit { CC-Money }       -> that much is debited, the rest released
 //! CCR-Terminate                                      -> all of it is released
 //! ```
-//! A client that falls silent has its hold released, never debited. The record is the client's: none is made here; the
+//! A client that falls silent has its hold released; its late report is debited if the account still has the sum. The record is the client's: none is made here; the
 //! ledger's entry names the Session-Id.
 
 use iso_currency::Currency;
@@ -94,6 +94,14 @@ impl Core {
                 self.counters.repeated += 1;
                 return last.outcome.clone();
             }
+            if Self::is_late(&session, request) {
+                let used = Asked::of(request).used;
+                let used = used.map_or(Some(0), |money| micro(money, session.tariff.currency));
+                return match used {
+                    Some(used) => self.late_sum(now, session, used, request, effects),
+                    None => Outcome::refused(ResultCode::RATING_FAILED.0),
+                };
+            }
             return Outcome::refused(ResultCode::UNKNOWN_SESSION_ID.0);
         }
         match request.cc_request_type {
@@ -165,6 +173,7 @@ impl Core {
             },
             facts: Facts::default(),
             closed_unix_ms: None,
+            late: None,
         };
         self.set_held(&name, 0, amount);
         let outcome = self.granted(&session);

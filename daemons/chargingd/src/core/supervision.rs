@@ -5,7 +5,7 @@ use tollwire_runtime::clock::Now;
 
 use super::Core;
 use crate::effect::{Effect, Mutation};
-use crate::session::Session;
+use crate::session::{Late, Session};
 
 impl Core {
     pub(super) fn tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
@@ -42,6 +42,7 @@ impl Core {
             "a client fell silent: its session is closed and its reservation released"
         );
         let mut session = before.clone();
+        session.late = Some(Late::of(before));
         if session.of_money.is_some() {
             // The record is the client's, and it has nothing to abort: it hears of it with its next request.
             self.set_held(&session.account, session.held_micro, 0);
@@ -72,7 +73,7 @@ impl Core {
         effects.push(Effect::Store(Mutation::Record(Box::new(record))));
     }
 
-    fn record(&self, session: &Session, now: Now) -> ChargeRecord {
+    pub(super) fn record(&self, session: &Session, now: Now) -> ChargeRecord {
         let facts = &session.facts;
         let end = facts.end_unix_ms.unwrap_or(now.unix_ms);
         let answered = facts

@@ -1,4 +1,5 @@
 mod event;
+mod late;
 mod money;
 
 use std::collections::HashSet;
@@ -454,7 +455,7 @@ fn a_silent_client_loses_its_session_but_not_the_customers_money() {
     assert_eq!(bench.records()[0].amount_micro, 30 * SECOND_PRICE);
     assert_eq!(bench.aborted, ["s"]);
     assert_eq!(
-        bench.ask("s", TerminationRequest, 2, 60).result_code,
+        bench.ask("s", UpdateRequest, 2, 60).result_code,
         ResultCode::UNKNOWN_SESSION_ID.0
     );
     bench.wait(3600);
@@ -636,7 +637,8 @@ proptest! {
         ids.sort_unstable();
         ids.dedup();
         prop_assert_eq!(ids.len(), bench.records().len());
-        prop_assert_eq!(ids.len(), next.len());
+        // A late report makes a second one.
+        prop_assert_eq!(ids.iter().filter(|id| !id.ends_with("#late")).count(), next.len());
     }
 
     /// What arrives again, however late and out of order, changes nothing that is stored; the last request of a
