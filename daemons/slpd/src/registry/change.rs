@@ -187,7 +187,7 @@ impl Registry {
         Ok(true)
     }
 
-    /// Deregisters a service in all languages, or removes attributes of it in one. What is not registered is
+    /// Deregisters a service in all languages in which it has these scopes, or removes attributes of it in one. What is not registered is
     /// deregistered: a repeated request gets the first one's answer.
     ///
     /// The URLs and languages that have changed, and whether they are gone.
@@ -207,18 +207,25 @@ impl Registry {
             deregistration.verified,
             deregistration.url_blocks,
         )?;
-        for id in &known {
-            let same = |entry: &Entry| entry.scopes.same_set(&scopes);
-            if !self.get(*id).is_some_and(same) {
-                return Err(ErrorCode::SCOPE_NOT_SUPPORTED);
-            }
+        // With a tag list it is of one language alone (RFC 2608 10.6).
+        let meant: Vec<EntryId> = known
+            .into_iter()
+            .filter(|id| tags.is_empty() || self.is_in_language(*id, deregistration.language))
+            .collect();
+        let same = |id: &EntryId| {
+            self.get(*id)
+                .is_some_and(|entry| entry.scopes.same_set(&scopes))
+        };
+        let (of_scopes, others): (Vec<EntryId>, Vec<EntryId>) = meant.into_iter().partition(same);
+        // A language that is registered in other scopes is another registration.
+        if of_scopes.is_empty() && !others.is_empty() {
+            return Err(ErrorCode::SCOPE_NOT_SUPPORTED);
         }
         let mut changes = Vec::new();
-        for id in known {
-            if tags.is_empty() {
-                changes.extend(self.take(id).map(|entry| removal(&entry)));
-            } else if self.is_in_language(id, deregistration.language) {
-                changes.push(self.remove_attributes(now, id, &tags)?);
+        for id in of_scopes {
+            match tags.is_empty() {
+                true => changes.extend(self.take(id).map(|entry| removal(&entry))),
+                false => changes.push(self.remove_attributes(now, id, &tags)?),
             }
         }
         Ok(changes)
