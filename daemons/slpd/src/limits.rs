@@ -1,7 +1,7 @@
 //! Token buckets, one for each source address: what a source may ask, and how often it is told of its errors.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Instant;
 
 /// How often something may happen.
@@ -74,23 +74,16 @@ impl TotalBucket {
 pub struct SourceBuckets {
     rate: Rate,
     sources: usize,
-    young: HashMap<Source, Bucket>,
-    old: HashMap<Source, Bucket>,
+    young: HashMap<IpAddr, Bucket>,
+    old: HashMap<IpAddr, Bucket>,
 }
 
-/// An IPv4 address, or the /64 that an IPv6 address is in: who has one has all of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Source(u64, bool);
-
-impl From<IpAddr> for Source {
-    fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(v4) => Self(u64::from(u32::from(v4)), false),
-            IpAddr::V6(v6) => {
-                let prefix = u128::from(v6) >> 64;
-                Self(u64::try_from(prefix).unwrap_or_default(), true)
-            }
-        }
+/// Who is counted for an address beyond our links: itself on IPv4, and on IPv6 the /64 that it is in, for who has one
+/// address of it has all of them. Neighbours are counted by their whole address.
+pub fn counted_off_link(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.into(),
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
     }
 }
 
@@ -117,7 +110,7 @@ impl SourceBuckets {
         if self.rate.per_second == 0 {
             return true;
         }
-        let source = Source::from(source);
+        let source = source.to_canonical();
         if let Some(bucket) = self.young.get_mut(&source) {
             return bucket.take(now, self.rate, tokens);
         }
@@ -139,7 +132,7 @@ impl SourceBuckets {
             return;
         }
         // Who was served has a bucket.
-        let source = Source::from(source);
+        let source = source.to_canonical();
         let bucket = match self.young.get_mut(&source) {
             Some(bucket) => bucket,
             None => return,
@@ -233,15 +226,15 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_of_ipv6_is_one_source() {
-        let mut buckets = SourceBuckets::new(RATE, 16);
-        let now = Instant::now();
-        let address = |text: &str| text.parse::<IpAddr>().expect("an address");
-        for last in 0..3 {
-            assert!(buckets.take(now, address(&format!("2001:db8::{last}")), 1));
-        }
-        assert!(!buckets.take(now, address("2001:db8::ffff:1"), 1));
-        assert!(buckets.take(now, address("2001:db8:0:1::1"), 1));
+    fn beyond_our_links_a_prefix_of_ipv6_is_one_source() {
+        let counted = |text: &str| {
+            let address: IpAddr = text.parse().expect("an address");
+            counted_off_link(address).to_string()
+        };
+        assert_eq!(counted("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(counted("2001:db8:1:3::1"), "2001:db8:1:3::");
+        assert_eq!(counted("192.0.2.7"), "192.0.2.7");
+        assert_eq!(counted("::ffff:192.0.2.7"), "192.0.2.7");
     }
 
     #[test]

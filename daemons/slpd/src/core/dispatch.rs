@@ -1,5 +1,7 @@
 //! A message comes in: what it is, whether it may ask, who answers it.
 
+use std::net::IpAddr;
+
 use tollwire_runtime::clock::Now;
 use tollwire_slp::{
     Body, DecodeError, DecodeErrorKind, ErrorCode, Flags, Function, Header, Message, WireHeader,
@@ -11,6 +13,7 @@ use super::Core;
 use super::v1::{Old, answer_of_v2};
 use crate::effect::Effect;
 use crate::event::{Arrived, Channel};
+use crate::limits::counted_off_link;
 
 /// A request, and how its answer goes.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +58,9 @@ impl Core {
         let octets = arrived.octets.as_ref();
         if let Some(remote) = channel.remote()
             && !channel.is_local()
-            && !(self.requests.take(now.instant, remote.ip(), 1)
+            && !(self
+                .requests
+                .take(now.instant, self.counted(channel, remote.ip()), 1)
                 && self.total_requests.take(now.instant, 1))
         {
             self.counters.dropped_rate += 1;
@@ -165,7 +170,10 @@ impl Core {
         outcome: Outcome,
         effects: &mut Vec<Effect>,
     ) {
-        let remote = asked.channel.remote().map(|remote| remote.ip());
+        let remote = asked
+            .channel
+            .remote()
+            .map(|remote| self.counted(asked.channel, remote.ip()));
         let octets = match outcome {
             Outcome::Silence => return,
             Outcome::Answer(octets) => octets,
@@ -228,13 +236,26 @@ impl Core {
         });
     }
 
+    /// Whose requests these are counted as.
+    fn counted(&self, channel: &Channel, address: IpAddr) -> IpAddr {
+        let near = match channel {
+            Channel::Datagram { on_link, .. } => *on_link,
+            _ => self.links.contains(address),
+        };
+        match near {
+            true => address,
+            false => counted_off_link(address),
+        }
+    }
+
     /// What a request costs beyond the least is taken from what its source may ask.
     pub(super) fn charge(&mut self, now: Now, asked: &Asked<'_>, requests: usize) {
         if let Some(remote) = asked.channel.remote()
             && !asked.channel.is_local()
         {
             let requests = u32::try_from(requests).unwrap_or(u32::MAX);
-            self.requests.charge(now.instant, remote.ip(), requests);
+            let source = self.counted(asked.channel, remote.ip());
+            self.requests.charge(now.instant, source, requests);
         }
     }
 
