@@ -294,7 +294,7 @@ impl Driver {
         });
         match &result {
             Ok(()) => tracing::info!(
-                "scopes, attributes, services, registrations, limits and timers read again; the rest keeps its values until a restart"
+                "scopes, attributes, services, templates, keys, registrations, limits and timers read again; the rest keeps its values until a restart"
             ),
             Err(error) => tracing::error!("{error}; the old configuration stays in force"),
         }

@@ -109,7 +109,8 @@ impl Settings {
     pub fn read(config: &Config) -> Result<Self, String> {
         let scopes = config.agent.scopes.join(",");
         let scopes = ScopeList::parse(&scopes).map_err(|error| format!("agent.scopes: {error}"))?;
-        let attributes = own_attributes(config)?;
+        let keys = Keys::read(&config.authentication)?;
+        let attributes = own_attributes(config, &keys)?;
         let limits = &config.limits;
         let rate = |per_second: u32, burst: u32| Rate {
             per_second,
@@ -141,7 +142,7 @@ impl Settings {
                 reg_active: Duration::from_millis(timers.reg_active_ms),
                 close_conn: Duration::from_secs(timers.close_conn_seconds),
             },
-            keys: Arc::new(Keys::read(&config.authentication)?),
+            keys: Arc::new(keys),
             quota: Quota {
                 entries: config.registrations.max_entries,
                 octets: config.registrations.max_octets,
@@ -181,7 +182,7 @@ impl Settings {
 }
 
 /// The agent's own attributes, with `min-refresh-interval` if there is one (RFC 2608 8.5).
-fn own_attributes(config: &Config) -> Result<String, String> {
+fn own_attributes(config: &Config, keys: &Keys) -> Result<String, String> {
     let own = &config.agent.attributes;
     let interval = config.agent.min_refresh_interval_seconds;
     let whole = match (own.is_empty(), interval) {
@@ -190,10 +191,12 @@ fn own_attributes(config: &Config) -> Result<String, String> {
         (false, seconds) => format!("{own},(min-refresh-interval={seconds})"),
     };
     AttributeList::parse(&whole).map_err(|error| format!("agent.attributes: {error}"))?;
-    // An advert has to fit a datagram (RFC 2608 8.5), with its URL and its scopes.
-    match whole.len() + config.agent.scopes.join(",").len() + 128 > config.network.mtu {
+    // An advert has to fit a datagram (RFC 2608 8.5), with its URL, its scopes, its SPIs and a signature.
+    let signature = keys.signer(None).map_or(0, |signer| 74 + signer.spi.len());
+    let others = config.agent.scopes.join(",").len() + keys.spis().len() + signature + 128;
+    match whole.len() + others > config.network.mtu {
         true => Err(
-            "agent.attributes: with agent.scopes they do not fit a datagram of network.mtu".into(),
+            "agent.attributes: with agent.scopes and the SPIs they do not fit a datagram of network.mtu".into(),
         ),
         false => Ok(whole),
     }
