@@ -179,3 +179,40 @@ fn registrations_are_held_against_their_template() {
         OK
     );
 }
+
+#[test]
+fn an_interface_that_is_not_served_is_not_heard() {
+    let stage = Stage::new("[network]\ninterfaces = [\"lo\"]\n");
+    let request = wire::service_request(0, 1, "", "service:directory-agent", "", "");
+    // By loopback it answers.
+    let inside = stage
+        .lan
+        .host(0)
+        .udp_at(SocketAddr::from(([127, 0, 0, 1], 0)));
+    assert_eq!(
+        ask(&inside, SocketAddr::from(([127, 0, 0, 1], 427)), &request).function(),
+        8
+    );
+    // By the link nothing: a connection is closed without a word, and a datagram is not answered.
+    let mut stream = stage
+        .lan
+        .host(1)
+        .tcp(stage.agent.address())
+        .expect("connects");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let _ = stream.write_all(&request);
+    let closed = read_message(&mut stream).expect_err("closed");
+    assert_ne!(
+        closed.kind(),
+        std::io::ErrorKind::WouldBlock,
+        "it was closed, not silent"
+    );
+    stage
+        .socket
+        .send_to(&request, stage.agent.address())
+        .expect("sent");
+    assert_eq!(
+        wire::receive(&stage.socket, Duration::from_millis(300)),
+        None
+    );
+}

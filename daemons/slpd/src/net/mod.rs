@@ -9,7 +9,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::path::PathBuf;
 
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::mpsc;
 use tollwire_runtime::admin::{self, SocketFile};
 use tollwire_slp::agent::{Group, Links};
@@ -152,10 +152,10 @@ impl Net {
                     }
                 },
                 (stream, remote) = accept(self.tcp_v4.as_ref()) => {
-                    self.streams.accept_tcp(stream, remote);
+                    self.accepted(stream, remote);
                 }
                 (stream, remote) = accept(self.tcp_v6.as_ref()) => {
-                    self.streams.accept_tcp(stream, remote);
+                    self.accepted(stream, remote);
                 }
                 stream = accept_local(self.local.as_ref()) => self.streams.accept_local(stream),
                 () = self.changes.next() => match self.changed() {
@@ -172,6 +172,19 @@ impl Net {
                     return NetEvent::Arrived(arrived);
                 }
             }
+        }
+    }
+
+    /// A connection to an address of an interface that is served; any other is closed.
+    fn accepted(&mut self, stream: TcpStream, remote: SocketAddr) {
+        let local = stream.local_addr().map(|local| local.ip().to_canonical());
+        // All of 127.0.0.0/8 is loopback's.
+        let served = local.is_ok_and(|local| {
+            let loopback = self.attachments.iter().any(|own| own.loopback);
+            self.is_own(local) || (local.is_loopback() && loopback)
+        });
+        if served {
+            self.streams.accept_tcp(stream, remote);
         }
     }
 
@@ -397,7 +410,7 @@ async fn receive(udp: &mut Option<Udp>, received: &mut Vec<Received>) {
     }
 }
 
-async fn accept(listener: Option<&TcpListener>) -> (tokio::net::TcpStream, SocketAddr) {
+async fn accept(listener: Option<&TcpListener>) -> (TcpStream, SocketAddr) {
     let Some(listener) = listener else {
         return std::future::pending().await;
     };
