@@ -11,6 +11,7 @@ pub mod core;
 mod driver;
 pub mod effect;
 pub mod event;
+pub mod notify;
 mod outbox;
 pub mod session;
 pub mod store;

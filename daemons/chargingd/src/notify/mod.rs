@@ -1,0 +1,96 @@
+//! Telling customers what happened to their accounts.
+//!
+//! The core decides when, once per crossing, and stores each [`Notification`] in the transaction of the charge
+//! that caused it.
+
+mod contact;
+
+use serde::{Deserialize, Serialize};
+
+pub use contact::{BadContact, Contact};
+
+/// Something that a customer is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notification {
+    /// Names it for ever: what is sent twice can be known by it. Given by the core, strictly rising.
+    pub id: u64,
+    /// When it happened, milliseconds since 1970.
+    pub unix_ms: i64,
+    /// The customer's account.
+    pub account: Box<str>,
+    /// The account it is about: the service account (`alice/gprs`) or the main one (`alice`).
+    pub subject: Box<str>,
+    /// What happened.
+    pub kind: Kind,
+    /// What the account it is about has now: micro-units for a currency, else whole units.
+    pub balance: i64,
+    /// Of `balance` and `amount`: an ISO 4217 code, `octets`, `seconds`, `messages` or `events`.
+    pub unit: Box<str>,
+    /// What was recharged, or the threshold that was crossed; in the unit of `balance`.
+    pub amount: i64,
+    /// Whom to tell; each is told by itself.
+    pub contacts: Vec<Contact>,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The balance fell below a threshold.
+    ThresholdCrossed,
+    /// The account was recharged.
+    Recharged,
+    /// A recharge was due, and the main account could not pay it.
+    RechargeFailed,
+    /// Nothing is left.
+    Exhausted,
+    /// The service is restricted.
+    Restricted,
+    /// The restriction is lifted.
+    Restored,
+    /// The balance expires soon.
+    Expiring,
+    /// The balance has expired.
+    Expired,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 8] = [
+        Self::ThresholdCrossed,
+        Self::Recharged,
+        Self::RechargeFailed,
+        Self::Exhausted,
+        Self::Restricted,
+        Self::Restored,
+        Self::Expiring,
+        Self::Expired,
+    ];
+
+    /// As in JSON and in files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ThresholdCrossed => "threshold-crossed",
+            Self::Recharged => "recharged",
+            Self::RechargeFailed => "recharge-failed",
+            Self::Exhausted => "exhausted",
+            Self::Restricted => "restricted",
+            Self::Restored => "restored",
+            Self::Expiring => "expiring",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_written_as_they_say() {
+        for kind in Kind::ALL {
+            let json = serde_json::to_value(kind).unwrap();
+            assert_eq!(json, kind.as_str());
+        }
+    }
+}
