@@ -28,6 +28,9 @@ pub struct Notification {
     pub unit: Box<str>,
     /// What was recharged, or the threshold that was crossed; in the unit of `balance`.
     pub amount: i64,
+    /// Language of the texts, as the account has it (`en`); empty: the configured one.
+    #[serde(default)]
+    pub language: Box<str>,
     /// Whom to tell; each is told by itself.
     pub contacts: Vec<Contact>,
 }
@@ -52,11 +55,13 @@ pub enum Kind {
     Expiring,
     /// The balance has expired.
     Expired,
+    /// Nothing: the operator tries the way.
+    Test,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ThresholdCrossed,
         Self::Recharged,
         Self::RechargeFailed,
@@ -65,6 +70,7 @@ impl Kind {
         Self::Restored,
         Self::Expiring,
         Self::Expired,
+        Self::Test,
     ];
 
     /// As in JSON and in files.
@@ -78,6 +84,7 @@ impl Kind {
             Self::Restored => "restored",
             Self::Expiring => "expiring",
             Self::Expired => "expired",
+            Self::Test => "test",
         }
     }
 }
