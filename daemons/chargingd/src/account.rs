@@ -4,6 +4,8 @@ use iso_currency::Currency;
 use serde::{Deserialize, Serialize};
 pub use tollwire_cdr::Payment;
 
+use crate::notify::Contact;
+
 /// Who pays.
 ///
 /// Money is in micro-units (millionths) of the account's currency, here and everywhere.
@@ -24,6 +26,43 @@ pub struct Account {
     /// What sessions hold of it; not stored, the sessions are.
     #[serde(default)]
     pub held_micro: i64,
+    /// What else is known of the customer.
+    #[serde(default)]
+    pub profile: Profile,
+}
+
+/// What is known of a customer besides money.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Profile {
+    /// IANA time zone: when calendar recharges and invoices are due.
+    pub time_zone: Box<str>,
+    /// Where notifications go: `sms:+4917...`, `sip:...`, `https://...`, `mailto:...`.
+    pub contacts: Vec<Contact>,
+    /// Language of notifications and invoices.
+    pub language: Box<str>,
+    /// Name and address, as on invoices; lines.
+    pub address: Box<str>,
+    /// Available sums at which the customer is told, micro-units.
+    pub thresholds: Vec<i64>,
+    /// Thresholds that were reached from above, and not left since.
+    pub crossed: Vec<i64>,
+    /// When what is left of a prepaid balance expires, milliseconds since 1970.
+    pub expires_unix_ms: Option<i64>,
+}
+
+impl Default for Profile {
+    fn default() -> Self {
+        Self {
+            time_zone: "UTC".into(),
+            contacts: Vec::new(),
+            language: "en".into(),
+            address: "".into(),
+            thresholds: Vec::new(),
+            crossed: Vec::new(),
+            expires_unix_ms: None,
+        }
+    }
 }
 
 impl Account {
@@ -34,33 +73,6 @@ impl Account {
             .saturating_sub(self.held_micro)
             .max(0)
     }
-}
-
-/// One line of the ledger: `amount_micro` goes from `debit` to `credit`. Written once, never changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// Names the transfer; a second one under the same key does not happen.
-    pub key: String,
-    /// The account that gives.
-    pub debit: Box<str>,
-    /// The account that gets.
-    pub credit: Box<str>,
-    /// Above zero.
-    pub amount_micro: i64,
-    /// The currency of both.
-    pub currency: Currency,
-    /// When, milliseconds since 1970.
-    pub unix_ms: i64,
-}
-
-/// The account that takes what customers spend.
-pub fn revenue(currency: Currency) -> Box<str> {
-    format!("@revenue:{}", currency.code()).into()
-}
-
-/// The account that customers' payments come from.
-pub fn cash(currency: Currency) -> Box<str> {
-    format!("@cash:{}", currency.code()).into()
 }
 
 /// Whether `name` does for a customer's account.

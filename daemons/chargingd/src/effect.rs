@@ -4,7 +4,9 @@ use serde::Serialize;
 use thiserror::Error;
 use tollwire_cdr::ChargeRecord;
 
-use crate::account::{Account, Entry};
+use crate::account::Account;
+use crate::ledger::Entry;
+use crate::service_account::ServiceAccount;
 use crate::session::{Outcome, Session};
 
 /// One thing for the driver to do.
@@ -42,6 +44,8 @@ pub enum Effect {
 pub enum Mutation {
     /// A new or changed account.
     Account(Account),
+    /// A new or changed service account.
+    ServiceAccount(Box<ServiceAccount>),
     /// An identity and its account; `None` takes it away.
     Identity(Box<str>, Option<Box<str>>),
     /// A line of the ledger.

@@ -6,13 +6,17 @@
 pub mod account;
 mod admin;
 mod answer;
+pub mod calendar;
+pub mod class;
 pub mod config;
 pub mod core;
 mod driver;
 pub mod effect;
 pub mod event;
+pub mod ledger;
 pub mod notify;
 mod outbox;
+pub mod service_account;
 pub mod session;
 pub mod store;
 pub mod tariff;

@@ -1,5 +1,6 @@
 //! `tollctl ledger` and `tollctl trial-balance`.
 
+use chargingd::ledger::Commodity;
 use clap::Args;
 use serde::Deserialize;
 
@@ -23,8 +24,8 @@ struct Entry {
     key: String,
     debit: String,
     credit: String,
-    amount_micro: i64,
-    currency: String,
+    amount: i64,
+    commodity: Commodity,
     unix_ms: i64,
 }
 
@@ -37,8 +38,17 @@ struct TrialBalance {
 #[derive(Debug, Deserialize)]
 struct Balance {
     name: String,
-    stored_micro: i64,
-    ledger_micro: i64,
+    commodity: Commodity,
+    stored: i64,
+    ledger: i64,
+}
+
+/// Money as people write it, units as they are.
+fn amount(amount: i64, commodity: Commodity) -> String {
+    match commodity.currency() {
+        Some(_) => money::print(amount),
+        None => amount.to_string(),
+    }
 }
 
 /// Prints an account's entries.
@@ -54,7 +64,7 @@ pub(crate) async fn ledger(command: Ledger, context: &mut Context<'_>) -> Result
         return context.print_json(&answer);
     }
     let entries: Vec<Entry> = context.read(Daemon::Chargingd, answer)?;
-    let mut table = Table::new(&["TIME", ">AMOUNT", "CURRENCY", "OTHER SIDE", "KEY"]);
+    let mut table = Table::new(&["TIME", ">AMOUNT", "OF", "OTHER SIDE", "KEY"]);
     for entry in entries {
         let is_paid_in = entry.credit == command.account;
         let (sign, other) = if is_paid_in {
@@ -64,8 +74,8 @@ pub(crate) async fn ledger(command: Ledger, context: &mut Context<'_>) -> Result
         };
         table.row([
             time::print(entry.unix_ms),
-            format!("{sign}{}", money::print(entry.amount_micro)),
-            entry.currency,
+            format!("{sign}{}", amount(entry.amount, entry.commodity)),
+            entry.commodity.to_string(),
             other,
             entry.key,
         ]);
@@ -82,15 +92,15 @@ pub(crate) async fn trial_balance(context: &mut Context<'_>) -> Result<(), Failu
     } else {
         let mut table = Table::new(&["ACCOUNT", ">STORED", ">LEDGER", ""]);
         for account in &trial.accounts {
-            let verdict = if account.stored_micro == account.ledger_micro {
+            let verdict = if account.stored == account.ledger {
                 "equal"
             } else {
                 "DIFFERENT"
             };
             table.row([
                 account.name.clone(),
-                money::print(account.stored_micro),
-                money::print(account.ledger_micro),
+                amount(account.stored, account.commodity),
+                amount(account.ledger, account.commodity),
                 verdict.into(),
             ]);
         }

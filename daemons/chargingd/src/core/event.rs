@@ -20,8 +20,9 @@ use tollwire_runtime::clock::Now;
 use super::Core;
 use super::money::micro;
 use super::request::learn;
-use crate::account::{Account, Entry, revenue};
+use crate::account::Account;
 use crate::effect::{Effect, Mutation};
+use crate::ledger::{About, Commodity, Entry, revenue};
 use crate::session::{Answered, Facts, Outcome, Session, Sum};
 
 /// What an event is worth to this server.
@@ -196,11 +197,12 @@ impl Core {
         account.balance_micro = account.balance_micro.saturating_add(amount_micro);
         effects.push(Effect::Store(Mutation::Entry(Entry {
             key,
-            debit: revenue(account.currency),
+            debit: revenue(Commodity::Money(account.currency)),
             credit: account.name.clone(),
-            amount_micro,
-            currency: account.currency,
+            amount: amount_micro,
+            commodity: Commodity::Money(account.currency),
             unix_ms: now.unix_ms,
+            about: About::default(),
         })));
         effects.push(Effect::Store(Mutation::Account(account.clone())));
     }

@@ -24,9 +24,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use iso_currency::Currency;
 use tollwire_runtime::clock::Now;
 
-use crate::account::{Account, Entry, cash, revenue};
+use crate::account::Account;
 use crate::effect::{Effect, Mutation};
 use crate::event::Event;
+use crate::ledger::{About, Commodity, Entry, cash, revenue};
+use crate::service_account::ServiceAccount;
 use crate::session::Session;
 use crate::tariff::TariffTable;
 
@@ -71,6 +73,8 @@ impl Default for Settings {
 pub struct State {
     /// Accounts.
     pub accounts: Vec<Account>,
+    /// Service accounts.
+    pub service_accounts: Vec<ServiceAccount>,
     /// Identities and their accounts.
     pub identities: Vec<(Box<str>, Box<str>)>,
     /// Sessions, closed ones that are remembered included.
@@ -232,18 +236,20 @@ impl Core {
             return;
         }
         account.balance_micro = account.balance_micro.saturating_sub(amount_micro);
+        let commodity = Commodity::Money(account.currency);
         let (debit, credit) = if amount_micro > 0 {
-            (account.name.clone(), revenue(account.currency))
+            (account.name.clone(), revenue(commodity))
         } else {
-            (cash(account.currency), account.name.clone())
+            (cash(commodity), account.name.clone())
         };
         effects.push(Effect::Store(Mutation::Entry(Entry {
             key,
             debit,
             credit,
-            amount_micro: amount_micro.saturating_abs(),
-            currency: account.currency,
+            amount: amount_micro.saturating_abs(),
+            commodity,
             unix_ms: now.unix_ms,
+            about: About::default(),
         })));
         effects.push(Effect::Store(Mutation::Account(account.clone())));
     }

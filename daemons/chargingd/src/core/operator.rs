@@ -3,7 +3,7 @@
 use tollwire_runtime::clock::Now;
 
 use super::Core;
-use crate::account::{Account, canonical_identity, is_name};
+use crate::account::{Account, Profile, canonical_identity, is_name};
 use crate::effect::{AccountView, Effect, Mutation, Refusal};
 use crate::event::Operation;
 
@@ -46,6 +46,7 @@ impl Core {
                     credit_limit_micro,
                     blocked: false,
                     held_micro: 0,
+                    profile: Profile::default(),
                 };
                 effects.push(Effect::Store(Mutation::Account(account.clone())));
                 self.accounts.insert(name.clone(), account);

@@ -160,8 +160,8 @@ impl Bench {
             let ledger: i64 = entries
                 .map(
                     |entry| match (entry.debit == account.name, entry.credit == account.name) {
-                        (true, false) => -entry.amount_micro,
-                        (false, true) => entry.amount_micro,
+                        (true, false) => -entry.amount,
+                        (false, true) => entry.amount,
                         _ => 0,
                     },
                 )

@@ -9,17 +9,22 @@ use serde::de::DeserializeOwned;
 use tollwire_cdr::{ChargeRecord, Payment};
 
 use super::schema;
-use crate::account::{Account, Entry};
+use crate::account::Account;
 use crate::core::State;
+use crate::ledger::{About, Commodity, Entry};
+use crate::service_account::ServiceAccount;
 
 /// Everything the core begins with.
 pub(super) fn state(connection: &Connection) -> rusqlite::Result<State> {
     Ok(State {
         accounts: all(
             connection,
-            "SELECT name, payment, currency, balance_micro, credit_limit_micro, blocked FROM account",
+            "SELECT name, payment, currency, balance_micro, credit_limit_micro, blocked, profile FROM account",
             account,
         )?,
+        service_accounts: all(connection, "SELECT value FROM service_account", |row| {
+            json::<ServiceAccount>(row, 0)
+        })?,
         identities: all(
             connection,
             "SELECT identity, account FROM identity",
@@ -49,10 +54,12 @@ pub(super) fn outbox(connection: &Connection) -> rusqlite::Result<Vec<ChargeReco
 pub struct Balance {
     /// The account.
     pub name: String,
+    /// What it holds.
+    pub commodity: Commodity,
     /// What the account says.
-    pub stored_micro: i64,
+    pub stored: i64,
     /// What the ledger says.
-    pub ledger_micro: i64,
+    pub ledger: i64,
 }
 
 /// Whether the books agree with themselves.
@@ -61,7 +68,7 @@ pub struct TrialBalance {
     /// Every balance equals its entries. (That all balances add up to zero holds by construction: an
     /// entry gives what it takes.)
     pub balanced: bool,
-    /// Each customer's account.
+    /// Each customer's account and service account; micro-units of money, or units.
     pub accounts: Vec<Balance>,
 }
 
@@ -70,22 +77,24 @@ pub fn trial_balance(path: &Path) -> rusqlite::Result<TrialBalance> {
     let connection = schema::open_read_only(path)?;
     let accounts: Vec<Balance> = all(
         &connection,
-        "SELECT name, balance_micro,
-                coalesce((SELECT sum(amount_micro) FROM entry WHERE credit = name), 0)
-              - coalesce((SELECT sum(amount_micro) FROM entry WHERE debit = name), 0)
-         FROM account ORDER BY name",
+        "SELECT name, unit, balance,
+                coalesce((SELECT sum(amount) FROM entry WHERE credit = name), 0)
+              - coalesce((SELECT sum(amount) FROM entry WHERE debit = name), 0)
+         FROM (SELECT name, currency AS unit, balance_micro AS balance FROM account
+               UNION ALL SELECT name, unit, balance FROM service_account) ORDER BY name",
         |row| {
             Ok(Balance {
                 name: row.get(0)?,
-                stored_micro: row.get(1)?,
-                ledger_micro: row.get(2)?,
+                commodity: commodity(row, 1)?,
+                stored: row.get(2)?,
+                ledger: row.get(3)?,
             })
         },
     )?;
     Ok(TrialBalance {
         balanced: accounts
             .iter()
-            .all(|account| account.stored_micro == account.ledger_micro),
+            .all(|account| account.stored == account.ledger),
         accounts,
     })
 }
@@ -94,7 +103,8 @@ pub fn trial_balance(path: &Path) -> rusqlite::Result<TrialBalance> {
 pub fn ledger(path: &Path, account: &str, limit: u32) -> rusqlite::Result<Vec<Entry>> {
     let connection = schema::open_read_only(path)?;
     let mut statement = connection.prepare(
-        "SELECT key, debit, credit, amount_micro, currency, unix_ms FROM entry
+        "SELECT key, debit, credit, amount, commodity, unix_ms, service, provider, tax_basis_points,
+                commission_basis_points FROM entry
          WHERE debit = ?1 OR credit = ?1 ORDER BY id DESC LIMIT ?2",
     )?;
     let mut entries = statement
@@ -103,9 +113,15 @@ pub fn ledger(path: &Path, account: &str, limit: u32) -> rusqlite::Result<Vec<En
                 key: row.get(0)?,
                 debit: row.get(1)?,
                 credit: row.get(2)?,
-                amount_micro: row.get(3)?,
-                currency: currency(row, 4)?,
+                amount: row.get(3)?,
+                commodity: commodity(row, 4)?,
                 unix_ms: row.get(5)?,
+                about: About {
+                    service: row.get(6)?,
+                    provider: row.get(7)?,
+                    tax_basis_points: row.get(8)?,
+                    commission_basis_points: row.get(9)?,
+                },
             })
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
@@ -136,6 +152,14 @@ fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
         credit_limit_micro: row.get(4)?,
         blocked: row.get(5)?,
         held_micro: 0,
+        profile: json(row, 6)?,
+    })
+}
+
+fn commodity(row: &Row<'_>, column: usize) -> rusqlite::Result<Commodity> {
+    let name: String = row.get(column)?;
+    name.parse().map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
     })
 }
 

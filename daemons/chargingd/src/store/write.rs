@@ -47,12 +47,14 @@ pub(super) fn group<'a>(
 enum Row<'a> {
     Account(&'a str),
     Session(&'a str),
+    ServiceAccount(&'a str),
 }
 
 fn row(mutation: &Mutation) -> Option<Row<'_>> {
     match mutation {
         Mutation::Account(account) => Some(Row::Account(&account.name)),
         Mutation::Session(session) => Some(Row::Session(&session.id)),
+        Mutation::ServiceAccount(account) => Some(Row::ServiceAccount(&account.name)),
         _ => None,
     }
 }
@@ -66,9 +68,10 @@ fn one(transaction: &Transaction<'_>, mutation: &Mutation) -> rusqlite::Result<(
             };
             transaction
                 .prepare_cached(
-                    "INSERT INTO account (name, payment, currency, balance_micro, credit_limit_micro, blocked)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                     ON CONFLICT (name) DO UPDATE SET balance_micro = ?4, credit_limit_micro = ?5, blocked = ?6",
+                    "INSERT INTO account (name, payment, currency, balance_micro, credit_limit_micro, blocked, profile)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                     ON CONFLICT (name) DO UPDATE
+                     SET balance_micro = ?4, credit_limit_micro = ?5, blocked = ?6, profile = ?7",
                 )?
                 .execute(params![
                     account.name,
@@ -76,7 +79,22 @@ fn one(transaction: &Transaction<'_>, mutation: &Mutation) -> rusqlite::Result<(
                     account.currency.code(),
                     account.balance_micro,
                     account.credit_limit_micro,
-                    account.blocked
+                    account.blocked,
+                    json(&account.profile)?
+                ])?;
+        }
+        Mutation::ServiceAccount(account) => {
+            transaction
+                .prepare_cached(
+                    "INSERT INTO service_account (name, account, unit, balance, value) VALUES (?1, ?2, ?3, ?4, ?5)
+                     ON CONFLICT (name) DO UPDATE SET balance = ?4, value = ?5",
+                )?
+                .execute(params![
+                    account.name,
+                    account.account,
+                    account.terms.unit.name(),
+                    account.balance,
+                    json(account)?
                 ])?;
         }
         Mutation::Identity(identity, Some(account)) => {
@@ -95,16 +113,21 @@ fn one(transaction: &Transaction<'_>, mutation: &Mutation) -> rusqlite::Result<(
             // A second entry under one key is a fault of the core: the constraint stops the whole group.
             transaction
                 .prepare_cached(
-                    "INSERT INTO entry (key, debit, credit, amount_micro, currency, unix_ms)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    "INSERT INTO entry (key, debit, credit, amount, commodity, unix_ms, service, provider,
+                                        tax_basis_points, commission_basis_points)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
                 )?
                 .execute(params![
                     entry.key,
                     entry.debit,
                     entry.credit,
-                    entry.amount_micro,
-                    entry.currency.code(),
-                    entry.unix_ms
+                    entry.amount,
+                    entry.commodity.name(),
+                    entry.unix_ms,
+                    entry.about.service,
+                    entry.about.provider,
+                    entry.about.tax_basis_points,
+                    entry.about.commission_basis_points
                 ])?;
         }
         Mutation::Session(session) => {

@@ -210,17 +210,17 @@ fn the_ledger_is_read_from_the_accounts_side() {
     let daemons = Daemons::answering(&[(
         "GET /ledger?account=alice&limit=2",
         json!([
-            { "key": "top-up:1", "debit": "@cash:EUR", "credit": "alice", "amount_micro": 5_000_000,
-              "currency": "EUR", "unix_ms": 0 },
-            { "key": "s;1", "debit": "alice", "credit": "@revenue:EUR", "amount_micro": 10_000,
-              "currency": "EUR", "unix_ms": 60_000 },
+            { "key": "top-up:1", "debit": "@cash:EUR", "credit": "alice", "amount": 5_000_000,
+              "commodity": "EUR", "unix_ms": 0 },
+            { "key": "s;1", "debit": "alice", "credit": "@revenue:EUR", "amount": 10_000,
+              "commodity": "EUR", "unix_ms": 60_000 },
         ]),
     )]);
     assert_eq!(
         daemons.prints(&["ledger", "alice", "-n", "2"]),
-        "TIME                       AMOUNT  CURRENCY  OTHER SIDE    KEY\n\
-         1970-01-01 00:00:00+00:00   +5.00  EUR       @cash:EUR     top-up:1\n\
-         1970-01-01 00:01:00+00:00   -0.01  EUR       @revenue:EUR  s;1\n"
+        "TIME                       AMOUNT  OF   OTHER SIDE    KEY\n\
+         1970-01-01 00:00:00+00:00   +5.00  EUR  @cash:EUR     top-up:1\n\
+         1970-01-01 00:01:00+00:00   -0.01  EUR  @revenue:EUR  s;1\n"
     );
 }
 
@@ -228,7 +228,7 @@ fn the_ledger_is_read_from_the_accounts_side() {
 fn a_trial_balance_that_differs_fails() {
     let balance = |stored: i64| {
         json!({ "balanced": stored == 5, "accounts": [
-            { "name": "alice", "stored_micro": stored, "ledger_micro": 5 },
+            { "name": "alice", "commodity": "EUR", "stored": stored, "ledger": 5 },
         ]})
     };
     let daemons = Daemons::answering(&[("GET /trial-balance", balance(5))]);

@@ -108,7 +108,7 @@ fn a_sum_is_held_and_then_debited_once() {
         Mutation::Entry(entry) if entry.key.starts_with("s#") => Some(entry),
         _ => None,
     });
-    assert_eq!(entry.unwrap().amount_micro, 190_000);
+    assert_eq!(entry.unwrap().amount, 190_000);
 }
 
 #[test]
