@@ -35,6 +35,8 @@ pub mod command {
     pub const RE_AUTH: u32 = 258;
     /// AA, AAR and AAA (RFC 7155 3.1, TS 29.214 5.6.1).
     pub const AA: u32 = 265;
+    /// Accounting, ACR and ACA (RFC 6733 9.7).
+    pub const ACCOUNTING: u32 = 271;
     /// Credit-Control, CCR and CCA (RFC 8506 3).
     pub const CREDIT_CONTROL: u32 = 272;
     /// Abort-Session, ASR and ASA (RFC 6733 8.5).

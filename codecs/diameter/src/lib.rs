@@ -1,7 +1,7 @@
-//! Diameter: RFC 6733 base, RFC 8506 credit control, 3GPP TS 29.214 Rx, without I/O.
+//! Diameter: RFC 6733 base and accounting, RFC 8506 credit control, 3GPP TS 29.214 Rx, without I/O.
 //!
 //! Two levels of message: [`Message`] is a header and AVPs over the received octets;
-//! the structs of [`base`], [`credit_control`] and [`rx`] are its meaning, one per command.
+//! the structs of [`base`], [`accounting`], [`credit_control`] and [`rx`] are its meaning, one per command.
 //! [`peer`] holds the peer state machine of RFC 6733 5.6 with the watchdog of RFC 3539.
 //!
 //! ```
@@ -27,6 +27,7 @@
     )
 )]
 
+pub mod accounting;
 pub mod avp;
 pub mod base;
 pub mod credit_control;

@@ -243,8 +243,8 @@ impl Message {
     }
 
     /// The answer that refuses this request with `result_code` (RFC 6733 7.2); the E bit is set for
-    /// a protocol error. CC-Request-Type and CC-Request-Number are returned if they were there, as
-    /// the grammar of CCA asks.
+    /// a protocol error. Type and number of a credit-control request or an accounting record are
+    /// returned if they were there, as the grammars of CCA and ACA ask.
     pub fn refuse(
         &self,
         identity: &Identity,
@@ -265,6 +265,9 @@ impl Message {
             &dictionary::AUTH_APPLICATION_ID,
             &dictionary::CC_REQUEST_TYPE,
             &dictionary::CC_REQUEST_NUMBER,
+            &dictionary::ACCT_APPLICATION_ID,
+            &dictionary::ACCOUNTING_RECORD_TYPE,
+            &dictionary::ACCOUNTING_RECORD_NUMBER,
         ] {
             // Refusing with the value that was at fault would be refused in turn.
             let offender = failed_avp.as_ref().is_some_and(|avp| avp.is(definition));

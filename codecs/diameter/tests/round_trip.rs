@@ -2,6 +2,11 @@
 
 use bytes::Bytes;
 use proptest::prelude::*;
+use tollwire_diameter::accounting::{
+    AccountingAnswer, AccountingRealtimeRequired, AccountingRecordType, AccountingRequest,
+    ServiceSpecificInfo,
+};
+use tollwire_diameter::base::VendorSpecificApplicationId;
 use tollwire_diameter::credit_control::{
     CcMoney, CcRequestType, CreditControlRequest, MultipleServicesCreditControl,
     RequestedServiceUnit, SubscriptionId, SubscriptionIdType, TariffChangeUsage, UnitValue,
@@ -13,7 +18,7 @@ use tollwire_diameter::rx::{
 use tollwire_diameter::value::AvpData;
 use tollwire_diameter::{
     Address, Avp, AvpFlags, CommandFlags, FilterAction, FilterAddress, FilterDirection,
-    FilterEndpoint, IpFilterRule, Ipv6Prefix, Message, Time, dictionary,
+    FilterEndpoint, IpFilterRule, Ipv6Prefix, Message, ResultCode, Time, dictionary,
 };
 
 fn avp() -> impl Strategy<Value = Avp> {
@@ -129,6 +134,45 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn acr()(
+        session_id in ".{0,40}",
+        record_type in proptest::sample::select(AccountingRecordType::ALL),
+        accounting_record_number in any::<u32>(),
+        application in any::<u32>(),
+        of_a_vendor in any::<bool>(),
+        accounting_sub_session_id in any::<Option<u64>>(),
+        acct_session_id in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..40)),
+        acct_multi_session_id in proptest::option::of(".{0,40}"),
+        acct_interim_interval in any::<Option<u32>>(),
+        realtime in proptest::option::of(proptest::sample::select(AccountingRealtimeRequired::ALL)),
+        seconds in any::<Option<u32>>(),
+        infos in proptest::collection::vec((proptest::option::of(".{0,40}"), any::<Option<u32>>()), 0..3),
+        extra in proptest::collection::vec(optional_avp(), 0..3),
+    ) -> AccountingRequest {
+        AccountingRequest {
+            session_id, accounting_record_number, accounting_sub_session_id,
+            acct_multi_session_id, acct_interim_interval, extra,
+            accounting_record_type: record_type,
+            acct_application_id: (!of_a_vendor).then_some(application),
+            vendor_specific_application_id: of_a_vendor.then(|| VendorSpecificApplicationId {
+                vendor_ids: vec![10_415],
+                acct_application_id: Some(application),
+                ..Default::default()
+            }),
+            acct_session_id: acct_session_id.map(Bytes::from),
+            accounting_realtime_required: realtime,
+            event_timestamp: seconds.map(Time),
+            service_specific_infos: infos.into_iter().map(|(data, kind)| ServiceSpecificInfo {
+                service_specific_data: data,
+                service_specific_type: kind,
+                extra: Vec::new(),
+            }).collect(),
+            ..Default::default()
+        }
+    }
+}
+
+prop_compose! {
     fn endpoint()(
         inverted in any::<bool>(),
         address in prop_oneof![
@@ -235,6 +279,30 @@ proptest! {
     fn credit_control_requests(request in ccr()) {
         let message = Message::decode(request.encode(1, 2).encode()).unwrap();
         prop_assert_eq!(CreditControlRequest::decode(&message), Ok(request));
+    }
+
+    #[test]
+    fn accounting_requests(request in acr()) {
+        let message = Message::decode(request.encode(1, 2).encode()).unwrap();
+        prop_assert_eq!(message.application_id, request.application_id().unwrap());
+        prop_assert_eq!(AccountingRequest::decode(&message), Ok(request));
+    }
+
+    #[test]
+    fn accounting_answers(request in acr(), code in any::<u32>()) {
+        let answer = AccountingAnswer {
+            session_id: request.session_id.clone(),
+            result_code: Some(ResultCode(code)),
+            accounting_record_type: request.accounting_record_type,
+            accounting_record_number: request.accounting_record_number,
+            acct_session_id: request.acct_session_id.clone(),
+            acct_interim_interval: request.acct_interim_interval,
+            accounting_realtime_required: request.accounting_realtime_required,
+            ..AccountingAnswer::default()
+        };
+        let message = answer.answer(&request.encode(1, 2));
+        let message = Message::decode(message.encode()).unwrap();
+        prop_assert_eq!(AccountingAnswer::decode(&message), Ok(answer));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What must hold for any octets that are read as Diameter.
 
 use bytes::Bytes;
+use tollwire_diameter::accounting::{AccountingAnswer, AccountingRequest};
 use tollwire_diameter::base::*;
 use tollwire_diameter::credit_control::{CreditControlAnswer, CreditControlRequest};
 use tollwire_diameter::rx::*;
@@ -63,6 +64,7 @@ pub fn commands(message: &Message) {
         ReAuthRequest,
         SessionTerminationRequest,
         AbortSessionRequest,
+        AccountingRequest,
         CreditControlRequest,
         AaRequest,
         RxReAuthRequest,
@@ -77,6 +79,7 @@ pub fn commands(message: &Message) {
         ReAuthAnswer,
         SessionTerminationAnswer,
         AbortSessionAnswer,
+        AccountingAnswer,
         CreditControlAnswer,
         AaAnswer,
         RxReAuthAnswer,

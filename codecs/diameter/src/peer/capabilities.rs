@@ -1,7 +1,11 @@
 use crate::base::{
     CapabilitiesExchangeAnswer, CapabilitiesExchangeRequest, VendorSpecificApplicationId,
 };
-use crate::dictionary::{APPLICATION_CREDIT_CONTROL, APPLICATION_RELAY, APPLICATION_RX, command};
+use crate::dictionary::{
+    APPLICATION_BASE_ACCOUNTING, APPLICATION_CREDIT_CONTROL, APPLICATION_RELAY, APPLICATION_RX,
+    command,
+};
+use crate::peer::local::LocalNode;
 
 /// What a peer said of itself in its CER or CEA.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -54,11 +58,11 @@ impl Remote {
             .any(|id| *id == application_id || *id == APPLICATION_RELAY)
     }
 
-    pub(super) fn has_common_application(&self, local: &[u32]) -> bool {
+    pub(super) fn has_common_application(&self, local: &LocalNode) -> bool {
         // RFC 6733 5.3: a relay on either side has every application in common.
         local
-            .iter()
-            .any(|id| self.supports(*id) || *id == APPLICATION_RELAY)
+            .application_ids()
+            .any(|id| self.supports(id) || id == APPLICATION_RELAY)
     }
 }
 
@@ -80,6 +84,7 @@ fn applications(
 /// The commands of an application known here; `None` leaves the judgement to the application.
 pub fn commands_of(application_id: u32) -> Option<&'static [u32]> {
     match application_id {
+        APPLICATION_BASE_ACCOUNTING => Some(&[command::ACCOUNTING]),
         APPLICATION_CREDIT_CONTROL => Some(&[
             command::CREDIT_CONTROL,
             command::RE_AUTH,

@@ -27,7 +27,7 @@ impl Peer {
                     (ResultCode::NO_COMMON_SECURITY, String::new(), None)
                 } else if !self.is_expected(&remote) {
                     (ResultCode::UNKNOWN_PEER, String::new(), None)
-                } else if !remote.has_common_application(&self.local.auth_application_ids) {
+                } else if !remote.has_common_application(&self.local) {
                     (ResultCode::NO_COMMON_APPLICATION, String::new(), None)
                 } else {
                     return Some(remote);
@@ -123,8 +123,7 @@ impl Peer {
             _ => None,
         };
         let remote = remote.filter(|remote| {
-            self.is_expected(remote)
-                && remote.has_common_application(&self.local.auth_application_ids)
+            self.is_expected(remote) && remote.has_common_application(&self.local)
         });
         match (std::mem::replace(&mut self.state, State::Closed), remote) {
             (State::WaitICea { initiator }, Some(remote)) => {

@@ -29,8 +29,10 @@ pub struct LocalNode {
     pub product_name: String,
     /// Grows with each restart: seconds since 1970 serve.
     pub origin_state_id: Option<u32>,
-    /// Applications supported.
+    /// Applications that authorise.
     pub auth_application_ids: Vec<u32>,
+    /// Applications that account: 3 is base accounting.
+    pub acct_application_ids: Vec<u32>,
 }
 
 impl LocalNode {
@@ -43,7 +45,8 @@ impl LocalNode {
             product_name: self.product_name.clone(),
             origin_state_id: self.origin_state_id,
             supported_vendor_ids: self.vendors(),
-            auth_application_ids: self.applications(),
+            auth_application_ids: below_vendors(&self.auth_application_ids),
+            acct_application_ids: below_vendors(&self.acct_application_ids),
             vendor_specific_application_ids: self.vendor_applications(),
             ..CapabilitiesExchangeRequest::default()
         }
@@ -66,7 +69,8 @@ impl LocalNode {
             error_message,
             failed_avp: failed_avp.map(|avp| FailedAvp { avps: vec![avp] }),
             supported_vendor_ids: self.vendors(),
-            auth_application_ids: self.applications(),
+            auth_application_ids: below_vendors(&self.auth_application_ids),
+            acct_application_ids: below_vendors(&self.acct_application_ids),
             vendor_specific_application_ids: self.vendor_applications(),
             ..CapabilitiesExchangeAnswer::default()
         }
@@ -136,28 +140,45 @@ impl LocalNode {
             .collect()
     }
 
-    fn applications(&self) -> Vec<u32> {
-        self.auth_application_ids
-            .iter()
-            .copied()
-            .filter(|id| *id < FIRST_VENDOR_APPLICATION)
-            .collect()
+    /// Whether an application of either kind is `application_id`.
+    pub(super) fn supports(&self, application_id: u32) -> bool {
+        self.application_ids().any(|id| id == application_id)
+    }
+
+    /// Applications of both kinds.
+    pub(super) fn application_ids(&self) -> impl Iterator<Item = u32> {
+        (self.auth_application_ids.iter().copied()).chain(self.acct_application_ids.iter().copied())
     }
 
     fn vendor_applications(&self) -> Vec<VendorSpecificApplicationId> {
-        self.auth_application_ids
-            .iter()
-            .filter(|id| **id >= FIRST_VENDOR_APPLICATION)
-            .map(|id| VendorSpecificApplicationId {
-                vendor_ids: vec![VENDOR_3GPP],
-                auth_application_id: Some(*id),
-                ..VendorSpecificApplicationId::default()
-            })
-            .collect()
+        let auth = vendors(&self.auth_application_ids).map(|id| VendorSpecificApplicationId {
+            vendor_ids: vec![VENDOR_3GPP],
+            auth_application_id: Some(id),
+            ..VendorSpecificApplicationId::default()
+        });
+        let acct = vendors(&self.acct_application_ids).map(|id| VendorSpecificApplicationId {
+            vendor_ids: vec![VENDOR_3GPP],
+            acct_application_id: Some(id),
+            ..VendorSpecificApplicationId::default()
+        });
+        auth.chain(acct).collect()
     }
 
     // The AVPs of TS 32.299 may stand in the messages of credit control too.
     fn vendors(&self) -> Vec<u32> {
         vec![VENDOR_3GPP]
     }
+}
+
+fn below_vendors(ids: &[u32]) -> Vec<u32> {
+    ids.iter()
+        .copied()
+        .filter(|id| *id < FIRST_VENDOR_APPLICATION)
+        .collect()
+}
+
+fn vendors(ids: &[u32]) -> impl Iterator<Item = u32> {
+    ids.iter()
+        .copied()
+        .filter(|id| *id >= FIRST_VENDOR_APPLICATION)
 }

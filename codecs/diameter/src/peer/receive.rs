@@ -183,7 +183,7 @@ impl Peer {
         if application == APPLICATION_COMMON_MESSAGES {
             return Some((ResultCode::COMMAND_UNSUPPORTED, None));
         }
-        if !self.local.auth_application_ids.contains(&application) {
+        if !self.local.supports(application) {
             return Some((ResultCode::APPLICATION_UNSUPPORTED, None));
         }
         if commands_of(application)

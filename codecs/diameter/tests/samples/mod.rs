@@ -4,11 +4,12 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
+use tollwire_diameter::accounting::*;
 use tollwire_diameter::avp::Avp;
 use tollwire_diameter::base::*;
 use tollwire_diameter::credit_control::*;
 use tollwire_diameter::dictionary::{
-    self, APPLICATION_CREDIT_CONTROL, APPLICATION_RX, VENDOR_3GPP,
+    self, APPLICATION_BASE_ACCOUNTING, APPLICATION_CREDIT_CONTROL, APPLICATION_RX, VENDOR_3GPP,
 };
 use tollwire_diameter::rx::*;
 use tollwire_diameter::{Address, Identity, Ipv6Prefix, Message, ResultCode, Time};
@@ -20,6 +21,7 @@ const END_TO_END: u32 = 0x5566_7788;
 pub fn all() -> Vec<(&'static str, Message)> {
     let mut samples = base_samples();
     samples.extend(credit_control_samples());
+    samples.extend(accounting_samples());
     samples.extend(rx_samples());
     samples
 }
@@ -486,6 +488,94 @@ fn credit_control_samples() -> Vec<(&'static str, Message)> {
         ("CCA", cca.answer(&ccr)),
         ("CCA with the E bit", refusal),
         ("CCR", ccr),
+    ]
+}
+
+pub fn acr() -> AccountingRequest {
+    AccountingRequest {
+        session_id: "sipd.example;1700000000;1".into(),
+        origin_host: "sipd.example".into(),
+        origin_realm: "example".into(),
+        destination_realm: "example".into(),
+        accounting_record_type: AccountingRecordType::InterimRecord,
+        accounting_record_number: 1,
+        acct_application_id: Some(APPLICATION_BASE_ACCOUNTING),
+        vendor_specific_application_id: None,
+        user_name: Some("alice".into()),
+        destination_host: Some("chargingd.example".into()),
+        accounting_sub_session_id: Some(1 << 40),
+        acct_session_id: Some(Bytes::from_static(b"\x00\xffradius")),
+        acct_multi_session_id: Some("sipd.example;1700000000;0".into()),
+        acct_interim_interval: Some(300),
+        accounting_realtime_required: Some(AccountingRealtimeRequired::GrantAndStore),
+        origin_state_id: Some(1),
+        event_timestamp: Some(Time::from_unix_ms(1_700_000_000_000)),
+        service_context_id: Some("32260@3gpp.org".into()),
+        service_information: Some(service_information()),
+        service_specific_infos: vec![ServiceSpecificInfo {
+            service_specific_data: Some("{\"sequence_number\":1}".into()),
+            service_specific_type: Some(1),
+            extra: Vec::new(),
+        }],
+        proxy_infos: proxy_infos(),
+        route_records: vec!["relay.example".into()],
+        extra: Vec::new(),
+    }
+}
+
+pub fn aca() -> AccountingAnswer {
+    AccountingAnswer {
+        session_id: "sipd.example;1700000000;1".into(),
+        result_code: Some(ResultCode::SUCCESS),
+        experimental_result: None,
+        origin_host: "chargingd.example".into(),
+        origin_realm: "example".into(),
+        accounting_record_type: AccountingRecordType::InterimRecord,
+        accounting_record_number: 1,
+        acct_application_id: Some(APPLICATION_BASE_ACCOUNTING),
+        vendor_specific_application_id: None,
+        user_name: Some("alice".into()),
+        accounting_sub_session_id: Some(1 << 40),
+        acct_session_id: Some(Bytes::from_static(b"\x00\xffradius")),
+        acct_multi_session_id: Some("sipd.example;1700000000;0".into()),
+        error_message: Some("none".into()),
+        error_reporting_host: Some("relay.example".into()),
+        failed_avp: Some(failed_avp()),
+        acct_interim_interval: Some(300),
+        accounting_realtime_required: Some(AccountingRealtimeRequired::DeliverAndGrant),
+        origin_state_id: Some(1),
+        event_timestamp: Some(Time::from_unix_ms(1_700_000_000_000)),
+        extra: Vec::new(),
+    }
+}
+
+fn accounting_samples() -> Vec<(&'static str, Message)> {
+    let acr = acr().encode(HOP_BY_HOP, END_TO_END);
+    let vendors = AccountingRequest {
+        acct_application_id: None,
+        vendor_specific_application_id: Some(VendorSpecificApplicationId {
+            vendor_ids: vec![VENDOR_3GPP],
+            acct_application_id: Some(APPLICATION_BASE_ACCOUNTING),
+            ..VendorSpecificApplicationId::default()
+        }),
+        ..self::acr()
+    }
+    .encode(HOP_BY_HOP, END_TO_END);
+    let identity = Identity {
+        origin_host: "chargingd.example".into(),
+        origin_realm: "example".into(),
+    };
+    let refusal = acr.refuse(
+        &identity,
+        ResultCode::OUT_OF_SPACE,
+        None,
+        Some("the disk is full"),
+    );
+    vec![
+        ("ACA", aca().answer(&acr)),
+        ("ACA that refuses", refusal),
+        ("ACR of a vendor's application", vendors),
+        ("ACR", acr),
     ]
 }
 

@@ -17,8 +17,10 @@ pub struct NodeConfig {
     pub served_realms: Vec<String>,
     /// Product-Name.
     pub product_name: String,
-    /// Applications supported: 4 is credit control, 16777236 is Rx.
+    /// Applications that authorise: 4 is credit control, 16777236 is Rx.
     pub auth_application_ids: Vec<u32>,
+    /// Applications that account: 3 is base accounting.
+    pub acct_application_ids: Vec<u32>,
     /// Where to listen.
     pub listen: Vec<Address>,
     /// Permission bits of Unix sockets listened on.
@@ -54,6 +56,7 @@ impl Default for NodeConfig {
             served_realms: Vec::new(),
             product_name: "Tollwire".to_owned(),
             auth_application_ids: Vec::new(),
+            acct_application_ids: Vec::new(),
             listen: Vec::new(),
             socket_mode: 0o660,
             connect: Vec::new(),
@@ -116,7 +119,7 @@ impl NodeConfig {
         if self.origin_host.is_empty() || self.origin_realm.is_empty() {
             return refuse("a Diameter node needs an origin host and an origin realm".to_owned());
         }
-        if self.auth_application_ids.is_empty() {
+        if self.auth_application_ids.is_empty() && self.acct_application_ids.is_empty() {
             return refuse("a Diameter node needs an application".to_owned());
         }
         let addresses = self.connect.iter().flat_map(PeerConfig::addresses);

@@ -48,6 +48,7 @@ impl Node {
             product_name: config.product_name.clone(),
             origin_state_id: Some(seconds_since_1970()),
             auth_application_ids: config.auth_application_ids.clone(),
+            acct_application_ids: config.acct_application_ids.clone(),
         };
         let mut listeners = Vec::new();
         for address in &config.listen {
