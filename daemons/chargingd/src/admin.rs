@@ -47,7 +47,7 @@ pub(crate) struct Routes {
     /// The driver.
     pub(crate) asks: mpsc::Sender<Ask>,
     /// The database.
-    pub(crate) store: PathBuf,
+    pub(crate) store: store::Place,
     /// The record files.
     pub(crate) records: PathBuf,
 }
@@ -237,14 +237,21 @@ struct LedgerQuery {
 
 async fn ledger(State(routes): State<Routes>, Query(query): Query<LedgerQuery>) -> Response {
     blocking(move || {
-        store::ledger(&routes.store, &query.account, query.limit.unwrap_or(100))
+        let limit = query.limit.unwrap_or(100);
+        routes
+            .store
+            .ask(|store| store::ledger(store, &query.account, limit))
             .map_err(|error| error.to_string())
     })
     .await
 }
 
 async fn trial_balance(State(routes): State<Routes>) -> Response {
-    blocking(move || store::trial_balance(&routes.store).map_err(|error| error.to_string())).await
+    blocking(move || {
+        let balance = routes.store.ask(store::trial_balance);
+        balance.map_err(|error| error.to_string())
+    })
+    .await
 }
 
 /// Runs a question to disk beside the daemon's own thread.

@@ -10,6 +10,7 @@ use tollwire_runtime::diameter::{Address, AllowedPeer, NodeConfig};
 use tollwire_runtime::records;
 
 use crate::core;
+use crate::store::Place;
 use crate::tariff::{Tariff, TariffTable};
 
 /// The whole file.
@@ -77,6 +78,13 @@ impl Default for Store {
         Self {
             path: "/var/lib/tollwire/chargingd/chargingd.db".into(),
         }
+    }
+}
+
+impl Store {
+    /// Where the store is.
+    pub fn place(&self) -> Place {
+        Place::File(self.path.clone())
     }
 }
 

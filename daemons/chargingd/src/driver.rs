@@ -149,7 +149,7 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
         state,
         outbox,
     } = Store::open(
-        &config.store.path,
+        &config.store.place(),
         move |batch| drop(records.send(batch)),
         move |notice| drop(notices.send(notice)),
     )
@@ -174,7 +174,7 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     let gauges = Gauges::register(&metrics, GAUGE_ROWS);
     let routes = Routes {
         asks,
-        store: config.store.path.clone(),
+        store: config.store.place(),
         records: config.records.directory.clone(),
     };
     let router = admin::router(routes);

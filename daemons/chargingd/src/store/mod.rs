@@ -4,16 +4,22 @@
 //! lets their answers go. If the commit fails, nothing of it counts: its requests are refused, the core's
 //! memory is thrown away, and what is on disk is read again.
 
+//!
+//! A database is a [`Backend`]: it answers questions and writes a [`Batch`]. What a change becomes in rows stands in
+//! [`batch`], what is asked in [`read`], once for all of them.
+
+mod backend;
+mod batch;
 mod read;
 mod schema;
-mod write;
+mod sqlite;
 
-use std::path::Path;
+use std::fmt;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rusqlite::Connection;
 use thiserror::Error;
 use tollwire_cdr::ChargeRecord;
 use tollwire_runtime::pace::Pace;
@@ -21,7 +27,11 @@ use tollwire_runtime::pace::Pace;
 use crate::core::State;
 use crate::effect::Mutation;
 
+pub use backend::{Backend, Cause, Mismatch, Queries, Row, Value};
+pub use batch::{Batch, Removal, Repeated, Rows, Table, Type};
 pub use read::{Balance, TrialBalance, ledger, trial_balance};
+
+use sqlite::Sqlite;
 
 /// Groups in one transaction.
 const GROUPS: usize = 1024;
@@ -34,10 +44,57 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Why the store cannot be used.
 #[derive(Debug, Error)]
-#[error("{path}: {source}")]
+#[error("{place}: {source}")]
 pub struct StoreError {
-    path: String,
-    source: rusqlite::Error,
+    place: Place,
+    source: Cause,
+}
+
+/// Where a store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// The SQLite database in this file.
+    File(PathBuf),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(formatter),
+        }
+    }
+}
+
+impl Place {
+    /// Asks the store something, on a connection of its own: what is committed is seen.
+    ///
+    /// # Errors
+    /// It cannot be reached, or the question fails.
+    pub fn ask<T>(
+        &self,
+        question: impl FnOnce(&mut dyn Queries) -> Result<T, Cause>,
+    ) -> Result<T, StoreError> {
+        let answer = match self {
+            Self::File(path) => Sqlite::open_read_only(path).and_then(|mut it| question(&mut it)),
+        };
+        answer.map_err(|source| self.fault(source))
+    }
+
+    fn open(&self) -> Result<Box<dyn Backend>, StoreError> {
+        match self {
+            Self::File(path) => match Sqlite::open(path) {
+                Ok(backend) => Ok(Box::new(backend)),
+                Err(source) => Err(self.fault(source)),
+            },
+        }
+    }
+
+    fn fault(&self, source: Cause) -> StoreError {
+        StoreError {
+            place: self.clone(),
+            source,
+        }
+    }
 }
 
 /// What waits for a group's commit.
@@ -101,26 +158,23 @@ pub struct Opened<A: After> {
 }
 
 impl<A: After> Store<A> {
-    /// Opens or makes the database at `path` and starts its thread. `records` is called with the records of each
+    /// Opens or makes the database at `place` and starts its thread. `records` is called with the records of each
     /// committed group, `notice` after a failed one; both on that thread.
     pub fn open(
-        path: &Path,
+        place: &Place,
         records: impl Fn(Vec<ChargeRecord>) + Send + 'static,
         notice: impl Fn(Notice) + Send + 'static,
     ) -> Result<Opened<A>, StoreError> {
-        let named = |source| StoreError {
-            path: path.display().to_string(),
-            source,
-        };
-        let connection = schema::open(path).map_err(named)?;
-        let state = read::state(&connection).map_err(named)?;
-        let outbox = read::outbox(&connection).map_err(named)?;
+        let mut backend = place.open()?;
+        let named = |source| place.fault(source);
+        let state = read::state(backend.as_mut()).map_err(named)?;
+        let outbox = read::outbox(backend.as_mut()).map_err(named)?;
         let (jobs, queue) = channel();
         let thread = std::thread::Builder::new()
             .name("store".into())
             .spawn(move || {
                 Writer {
-                    connection,
+                    backend,
                     epoch: 0,
                     written: None,
                     records: Box::new(records),
@@ -128,7 +182,7 @@ impl<A: After> Store<A> {
                 }
                 .run(&queue);
             })
-            .map_err(|error| named(rusqlite::Error::ToSqlConversionFailure(Box::new(error))))?;
+            .map_err(|error| named(error.into()))?;
         Ok(Opened {
             store: Self {
                 jobs: Some(jobs),
@@ -168,7 +222,7 @@ impl<A: After> Drop for Store<A> {
 }
 
 struct Writer {
-    connection: Connection,
+    backend: Box<dyn Backend>,
     epoch: u64,
     /// Records up to this number are in the files, and may leave the outbox.
     written: Option<u64>,
@@ -209,7 +263,7 @@ impl Writer {
     /// Done with the next commit, or when there is none for a while: repeated records are known by their numbers.
     fn forget_outbox(&mut self) {
         if self.written.is_some() {
-            match write::group(&mut self.connection, [].into_iter(), self.written) {
+            match self.write(std::iter::empty()) {
                 Ok(()) => self.written = None,
                 Err(error) => {
                     tracing::warn!(%error, "records that are in the files stay in the outbox for now");
@@ -218,10 +272,15 @@ impl Writer {
         }
     }
 
+    fn write<'a>(&mut self, mutations: impl Iterator<Item = &'a Mutation>) -> Result<(), Cause> {
+        let batch = Batch::of(mutations, self.written)?;
+        self.backend.write(&batch)
+    }
+
     fn commit<A: After>(&mut self, groups: Vec<Group<A>>) {
         let mutations = || groups.iter().flat_map(|group| &group.mutations);
         if mutations().next().is_some() {
-            if let Err(error) = write::group(&mut self.connection, mutations(), self.written) {
+            if let Err(error) = self.write(mutations()) {
                 tracing::error!(%error, "not stored: free disk space or mend the database; requests are refused until then");
                 self.fail(groups);
                 return;
@@ -249,7 +308,7 @@ impl Writer {
             .flat_map(|group| group.after)
             .for_each(After::refused);
         std::thread::sleep(PAUSE);
-        match read::state(&self.connection) {
+        match read::state(self.backend.as_mut()) {
             Ok(state) => {
                 self.epoch += 1;
                 (self.notice)(Notice {

@@ -1,49 +1,45 @@
 //! Reading the store: at start, and for the operator.
 
-use std::path::Path;
-
 use iso_currency::Currency;
-use rusqlite::{Connection, Row, types::Type};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tollwire_cdr::{ChargeRecord, Payment};
 
-use super::schema;
+use super::backend::{Cause, Queries, Row, Value};
 use crate::account::Account;
 use crate::core::State;
 use crate::ledger::{About, Commodity, Entry};
 use crate::service_account::ServiceAccount;
 
 /// Everything the core begins with.
-pub(super) fn state(connection: &Connection) -> rusqlite::Result<State> {
+pub(super) fn state(store: &mut dyn Queries) -> Result<State, Cause> {
     Ok(State {
         accounts: all(
-            connection,
+            store,
             "SELECT name, payment, currency, balance_micro, credit_limit_micro, blocked, profile FROM account",
             account,
         )?,
-        service_accounts: all(connection, "SELECT value FROM service_account", |row| {
+        service_accounts: all(store, "SELECT value FROM service_account", |row| {
             json::<ServiceAccount>(row, 0)
         })?,
-        identities: all(
-            connection,
-            "SELECT identity, account FROM identity",
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?,
-        sessions: all(connection, "SELECT value FROM session", |row| json(row, 0))?,
+        identities: all(store, "SELECT identity, account FROM identity", |row| {
+            Ok((row.text(0)?.into(), row.text(1)?.into()))
+        })?,
+        sessions: all(store, "SELECT value FROM session", |row| json(row, 0))?,
+        // Those that begin with "top-up ": '!' follows the space.
         references: all(
-            connection,
-            "SELECT key FROM entry WHERE key GLOB 'top-up *'",
-            |row| row.get(0),
+            store,
+            "SELECT key FROM entry WHERE key >= 'top-up ' AND key < 'top-up!'",
+            |row| Ok(row.text(0)?.to_owned()),
         )?,
-        last_record: last_record(connection)?,
+        last_record: last_record(store)?,
     })
 }
 
 /// Records that may not be in the files yet.
-pub(super) fn outbox(connection: &Connection) -> rusqlite::Result<Vec<ChargeRecord>> {
+pub(super) fn outbox(store: &mut dyn Queries) -> Result<Vec<ChargeRecord>, Cause> {
     all(
-        connection,
+        store,
         "SELECT value FROM outbox ORDER BY sequence_number",
         |row| json(row, 0),
     )
@@ -73,21 +69,23 @@ pub struct TrialBalance {
 }
 
 /// Adds the ledger up.
-pub fn trial_balance(path: &Path) -> rusqlite::Result<TrialBalance> {
-    let connection = schema::open_read_only(path)?;
+///
+/// # Errors
+/// The database's.
+pub fn trial_balance(store: &mut dyn Queries) -> Result<TrialBalance, Cause> {
     let accounts: Vec<Balance> = all(
-        &connection,
+        store,
         "SELECT name, unit, balance,
-                coalesce((SELECT sum(amount) FROM entry WHERE credit = name), 0)
-              - coalesce((SELECT sum(amount) FROM entry WHERE debit = name), 0)
+                CAST(coalesce((SELECT sum(amount) FROM entry WHERE credit = name), 0)
+                   - coalesce((SELECT sum(amount) FROM entry WHERE debit = name), 0) AS BIGINT)
          FROM (SELECT name, currency AS unit, balance_micro AS balance FROM account
-               UNION ALL SELECT name, unit, balance FROM service_account) ORDER BY name",
+               UNION ALL SELECT name, unit, balance FROM service_account) AS holder ORDER BY name",
         |row| {
             Ok(Balance {
-                name: row.get(0)?,
-                commodity: commodity(row, 1)?,
-                stored: row.get(2)?,
-                ledger: row.get(3)?,
+                name: row.text(0)?.to_owned(),
+                commodity: row.text(1)?.parse()?,
+                stored: row.integer(2)?,
+                ledger: row.integer(3)?,
             })
         },
     )?;
@@ -100,91 +98,75 @@ pub fn trial_balance(path: &Path) -> rusqlite::Result<TrialBalance> {
 }
 
 /// The last `limit` entries of `account`, oldest first.
-pub fn ledger(path: &Path, account: &str, limit: u32) -> rusqlite::Result<Vec<Entry>> {
-    let connection = schema::open_read_only(path)?;
-    let mut statement = connection.prepare(
+///
+/// # Errors
+/// The database's.
+pub fn ledger(store: &mut dyn Queries, account: &str, limit: u32) -> Result<Vec<Entry>, Cause> {
+    let mut entries = Vec::new();
+    store.query(
         "SELECT key, debit, credit, amount, commodity, unix_ms, service, provider, tax_basis_points,
                 commission_basis_points FROM entry
-         WHERE debit = ?1 OR credit = ?1 ORDER BY id DESC LIMIT ?2",
-    )?;
-    let mut entries = statement
-        .query_map(rusqlite::params![account, limit], |row| {
-            Ok(Entry {
-                key: row.get(0)?,
-                debit: row.get(1)?,
-                credit: row.get(2)?,
-                amount: row.get(3)?,
-                commodity: commodity(row, 4)?,
-                unix_ms: row.get(5)?,
+         WHERE debit = $1 OR credit = $1 ORDER BY id DESC LIMIT $2",
+        &[account.into(), Value::Integer(limit.into())],
+        &mut |row| {
+            entries.push(Entry {
+                key: row.text(0)?.to_owned(),
+                debit: row.text(1)?.into(),
+                credit: row.text(2)?.into(),
+                amount: row.integer(3)?,
+                commodity: row.text(4)?.parse()?,
+                unix_ms: row.integer(5)?,
                 about: About {
-                    service: row.get(6)?,
-                    provider: row.get(7)?,
-                    tax_basis_points: row.get(8)?,
-                    commission_basis_points: row.get(9)?,
+                    service: row.text(6)?.into(),
+                    provider: row.text(7)?.into(),
+                    tax_basis_points: row.integer(8)?.try_into()?,
+                    commission_basis_points: row.integer(9)?.try_into()?,
                 },
-            })
-        })?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
+            });
+            Ok(())
+        },
+    )?;
     entries.reverse();
     Ok(entries)
 }
 
-fn last_record(connection: &Connection) -> rusqlite::Result<u64> {
-    let found = all(
-        connection,
-        "SELECT sequence_number FROM last_record",
-        |row| row.get::<_, i64>(0),
-    )?;
-    Ok(found.first().map_or(0, |number| number.unsigned_abs()))
+fn last_record(store: &mut dyn Queries) -> Result<u64, Cause> {
+    let found = all(store, "SELECT sequence_number FROM last_record", |row| {
+        Ok(row.integer(0)?.unsigned_abs())
+    })?;
+    Ok(found.first().copied().unwrap_or(0))
 }
 
-fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
-    let payment: String = row.get(1)?;
+fn account(row: Row<'_>) -> Result<Account, Cause> {
+    let currency = row.text(2)?;
     Ok(Account {
-        name: row.get(0)?,
-        payment: if payment == "postpaid" {
-            Payment::Postpaid
-        } else {
-            Payment::Prepaid
+        name: row.text(0)?.into(),
+        payment: match row.text(1)? {
+            "postpaid" => Payment::Postpaid,
+            _ => Payment::Prepaid,
         },
-        currency: currency(row, 2)?,
-        balance_micro: row.get(3)?,
-        credit_limit_micro: row.get(4)?,
-        blocked: row.get(5)?,
+        currency: Currency::from_code(currency).ok_or_else(|| format!("no currency {currency}"))?,
+        balance_micro: row.integer(3)?,
+        credit_limit_micro: row.integer(4)?,
+        blocked: row.integer(5)? != 0,
         held_micro: 0,
         profile: json(row, 6)?,
     })
 }
 
-fn commodity(row: &Row<'_>, column: usize) -> rusqlite::Result<Commodity> {
-    let name: String = row.get(column)?;
-    name.parse().map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
-    })
-}
-
-fn currency(row: &Row<'_>, column: usize) -> rusqlite::Result<Currency> {
-    let code: String = row.get(column)?;
-    Currency::from_code(&code).ok_or_else(|| {
-        rusqlite::Error::FromSqlConversionFailure(
-            column,
-            Type::Text,
-            format!("no currency {code}").into(),
-        )
-    })
-}
-
-fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
-    let text: String = row.get(column)?;
-    serde_json::from_str(&text).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
-    })
+fn json<T: DeserializeOwned>(row: Row<'_>, column: usize) -> Result<T, Cause> {
+    Ok(serde_json::from_str(row.text(column)?)?)
 }
 
 fn all<T>(
-    connection: &Connection,
+    store: &mut dyn Queries,
     sql: &str,
-    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-) -> rusqlite::Result<Vec<T>> {
-    connection.prepare(sql)?.query_map([], read)?.collect()
+    read: impl Fn(Row<'_>) -> Result<T, Cause>,
+) -> Result<Vec<T>, Cause> {
+    let mut found = Vec::new();
+    store.query(sql, &[], &mut |row| {
+        found.push(read(row)?);
+        Ok(())
+    })?;
+    Ok(found)
 }

@@ -1,0 +1,107 @@
+//! What a database has to do to be a store: answer questions, and keep a batch wholly or not at all.
+
+use std::borrow::Cow;
+use std::error::Error;
+
+use super::batch::Batch;
+
+/// What went wrong in a database.
+pub type Cause = Box<dyn Error + Send + Sync>;
+
+/// One field. JSON is text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// Nothing.
+    Null,
+    /// Numbers, and truth as 0 and 1.
+    Integer(i64),
+    /// Everything else.
+    Text(Cow<'a, str>),
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for Value<'_> {
+    fn from(text: String) -> Self {
+        Self::Text(Cow::Owned(text))
+    }
+}
+
+impl From<i64> for Value<'_> {
+    fn from(number: i64) -> Self {
+        Self::Integer(number)
+    }
+}
+
+impl From<Option<i64>> for Value<'_> {
+    fn from(number: Option<i64>) -> Self {
+        number.map_or(Self::Null, Self::Integer)
+    }
+}
+
+/// A field is not what the query promised.
+#[derive(Debug, thiserror::Error)]
+#[error("column {column} holds {found}, not {wanted}")]
+pub struct Mismatch {
+    column: usize,
+    found: String,
+    wanted: &'static str,
+}
+
+/// One row of an answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a>(pub(super) &'a [Value<'a>]);
+
+impl Row<'_> {
+    /// Column `column`, counted from 0, as text.
+    pub fn text(&self, column: usize) -> Result<&str, Mismatch> {
+        match self.0.get(column) {
+            Some(Value::Text(text)) => Ok(text),
+            other => Err(mismatch(column, other, "text")),
+        }
+    }
+
+    /// As a number.
+    pub fn integer(&self, column: usize) -> Result<i64, Mismatch> {
+        match self.0.get(column) {
+            Some(Value::Integer(number)) => Ok(*number),
+            other => Err(mismatch(column, other, "a number")),
+        }
+    }
+}
+
+fn mismatch(column: usize, found: Option<&Value<'_>>, wanted: &'static str) -> Mismatch {
+    Mismatch {
+        column,
+        found: format!("{found:?}").chars().take(100).collect(),
+        wanted,
+    }
+}
+
+/// A connection that can be asked.
+pub trait Queries: Send {
+    /// Calls `each` with every row that `sql` finds, until it fails. `sql` is written once for all databases: its
+    /// parameters are `$1`, `$2`, first met in this order, and what it selects is text or `BIGINT`.
+    ///
+    /// # Errors
+    /// The database's, or that of `each`.
+    fn query(
+        &mut self,
+        sql: &str,
+        parameters: &[Value<'_>],
+        each: &mut dyn FnMut(Row<'_>) -> Result<(), Cause>,
+    ) -> Result<(), Cause>;
+}
+
+/// The connection that writes.
+pub trait Backend: Queries {
+    /// Writes the batch wholly or not at all, durably when it returns.
+    ///
+    /// # Errors
+    /// None of it is or will be stored.
+    fn write(&mut self, batch: &Batch<'_>) -> Result<(), Cause>;
+}

@@ -1,0 +1,326 @@
+//! A group of changes as rows: each row once, as it is at last, in an order that every reference allows.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use serde::Serialize;
+use tollwire_cdr::Payment;
+
+use super::backend::{Cause, Value};
+use crate::effect::Mutation;
+
+/// A table that changes are written to.
+#[derive(Debug)]
+pub struct Table {
+    /// Its name.
+    pub name: &'static str,
+    /// The columns of a row.
+    pub columns: &'static [(&'static str, Type)],
+    /// What becomes of a row whose key is there already.
+    pub repeated: Repeated,
+}
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Type {
+    /// Text, or JSON as text.
+    Text,
+    /// A number.
+    Integer,
+}
+
+/// A row with a key that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeated {
+    /// It is a fault of the core, and stops the whole batch.
+    Refused,
+    /// It is changed. The key is the first column.
+    Replaced,
+}
+
+use Type::{Integer, Text};
+
+static ACCOUNT: Table = Table {
+    name: "account",
+    columns: &[
+        ("name", Text),
+        ("payment", Text),
+        ("currency", Text),
+        ("balance_micro", Integer),
+        ("credit_limit_micro", Integer),
+        ("blocked", Integer),
+        ("profile", Text),
+    ],
+    repeated: Repeated::Replaced,
+};
+
+static SERVICE_ACCOUNT: Table = Table {
+    name: "service_account",
+    columns: &[
+        ("name", Text),
+        ("account", Text),
+        ("unit", Text),
+        ("balance", Integer),
+        ("value", Text),
+    ],
+    repeated: Repeated::Replaced,
+};
+
+static IDENTITY: Table = Table {
+    name: "identity",
+    columns: &[("identity", Text), ("account", Text)],
+    repeated: Repeated::Replaced,
+};
+
+static ENTRY: Table = Table {
+    name: "entry",
+    columns: &[
+        ("key", Text),
+        ("debit", Text),
+        ("credit", Text),
+        ("amount", Integer),
+        ("commodity", Text),
+        ("unix_ms", Integer),
+        ("service", Text),
+        ("provider", Text),
+        ("tax_basis_points", Integer),
+        ("commission_basis_points", Integer),
+    ],
+    repeated: Repeated::Refused,
+};
+
+static SESSION: Table = Table {
+    name: "session",
+    columns: &[("id", Text), ("closed_unix_ms", Integer), ("value", Text)],
+    repeated: Repeated::Replaced,
+};
+
+static OUTBOX: Table = Table {
+    name: "outbox",
+    columns: &[("sequence_number", Integer), ("value", Text)],
+    repeated: Repeated::Refused,
+};
+
+static LAST_RECORD: Table = Table {
+    name: "last_record",
+    columns: &[("only", Integer), ("sequence_number", Integer)],
+    repeated: Repeated::Replaced,
+};
+
+/// Every table that changes are written to; those that others refer to come first.
+pub(super) static TABLES: [&Table; 7] = [
+    &ACCOUNT,
+    &SERVICE_ACCOUNT,
+    &IDENTITY,
+    &ENTRY,
+    &SESSION,
+    &OUTBOX,
+    &LAST_RECORD,
+];
+
+impl Table {
+    /// What [`Repeated`] means, as the end of an `INSERT` that both SQLite and PostgreSQL understand.
+    pub(super) fn on_conflict(&self) -> String {
+        let Repeated::Replaced = self.repeated else {
+            return String::new();
+        };
+        let Some(((key, _), others)) = self.columns.split_first() else {
+            return String::new();
+        };
+        let set: Vec<String> = others
+            .iter()
+            .map(|(column, _)| format!("{column} = excluded.{column}"))
+            .collect();
+        format!(" ON CONFLICT ({key}) DO UPDATE SET {}", set.join(", "))
+    }
+
+    /// The names of the columns, for an `INSERT`.
+    pub(super) fn column_list(&self) -> String {
+        let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
+        names.join(", ")
+    }
+}
+
+/// Rows of one table.
+#[derive(Debug)]
+pub struct Rows<'a> {
+    /// The table.
+    pub table: &'static Table,
+    /// As many values each as the table has columns.
+    pub rows: Vec<Vec<Value<'a>>>,
+}
+
+/// Rows to take away.
+#[derive(Debug)]
+pub struct Removal<'a> {
+    /// A `DELETE` with one parameter, `$1`.
+    pub sql: &'static str,
+    /// The parameter.
+    pub parameter: Value<'a>,
+}
+
+/// What one transaction writes: rows first, removals after them.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    /// In the order of [`TABLES`], tables without rows left out.
+    pub tables: Vec<Rows<'a>>,
+    /// In any order: they touch none of the rows.
+    pub removals: Vec<Removal<'a>>,
+}
+
+impl<'a> Batch<'a> {
+    /// Of changes in the order they were made. Records up to `written` are in the files and leave the outbox.
+    ///
+    /// # Errors
+    /// A value that cannot be written as JSON.
+    pub fn of(
+        mutations: impl Iterator<Item = &'a Mutation>,
+        written: Option<u64>,
+    ) -> Result<Self, Cause> {
+        // What changes several times is written once, as it is at last.
+        let mut changes: Vec<&'a Mutation> = Vec::new();
+        let mut known: HashMap<(&'static str, &'a str), usize> = HashMap::new();
+        for mutation in mutations {
+            match replaced(mutation).map(|(table, key)| known.entry((table.name, key))) {
+                Some(Entry::Occupied(at)) => {
+                    if let Some(change) = changes.get_mut(*at.get()) {
+                        *change = mutation;
+                    }
+                    continue;
+                }
+                Some(Entry::Vacant(at)) => drop(at.insert(changes.len())),
+                None => {}
+            }
+            changes.push(mutation);
+        }
+        let mut rows: Vec<(&'static Table, Vec<Value<'a>>)> = Vec::with_capacity(changes.len());
+        let mut removals = Vec::new();
+        let mut last_record = None;
+        for change in changes {
+            match written_as(change)? {
+                Written::Row(table, values) => rows.push((table, values)),
+                Written::Removal(removal) => removals.push(removal),
+            }
+            if let Mutation::Record(record) = change {
+                last_record = last_record.max(Some(record.sequence_number));
+            }
+        }
+        if let Some(last) = last_record {
+            rows.push((&LAST_RECORD, vec![0.into(), number(last).into()]));
+        }
+        if let Some(sequence_number) = written {
+            removals.push(Removal {
+                sql: "DELETE FROM outbox WHERE sequence_number <= $1",
+                parameter: number(sequence_number).into(),
+            });
+        }
+        let mut tables: Vec<Rows<'a>> = TABLES
+            .into_iter()
+            .map(|table| Rows {
+                table,
+                rows: Vec::new(),
+            })
+            .collect();
+        for (table, values) in rows {
+            if let Some(of) = tables.iter_mut().find(|of| of.table.name == table.name) {
+                of.rows.push(values);
+            }
+        }
+        tables.retain(|of| !of.rows.is_empty());
+        Ok(Self { tables, removals })
+    }
+}
+
+/// The row that a change writes whole, if it may be written again: its table and its key.
+fn replaced(mutation: &Mutation) -> Option<(&'static Table, &str)> {
+    match mutation {
+        Mutation::Account(account) => Some((&ACCOUNT, &account.name)),
+        Mutation::ServiceAccount(account) => Some((&SERVICE_ACCOUNT, &account.name)),
+        Mutation::Identity(identity, _) => Some((&IDENTITY, identity)),
+        Mutation::Session(session) => Some((&SESSION, &session.id)),
+        Mutation::Entry(_) | Mutation::ForgetSessions(_) | Mutation::Record(_) => None,
+    }
+}
+
+enum Written<'a> {
+    Row(&'static Table, Vec<Value<'a>>),
+    Removal(Removal<'a>),
+}
+
+fn written_as(mutation: &Mutation) -> Result<Written<'_>, Cause> {
+    Ok(match mutation {
+        Mutation::Account(account) => Written::Row(
+            &ACCOUNT,
+            vec![
+                (&*account.name).into(),
+                match account.payment {
+                    Payment::Prepaid => "prepaid",
+                    Payment::Postpaid => "postpaid",
+                }
+                .into(),
+                account.currency.code().into(),
+                account.balance_micro.into(),
+                account.credit_limit_micro.into(),
+                i64::from(account.blocked).into(),
+                json(&account.profile)?,
+            ],
+        ),
+        Mutation::ServiceAccount(account) => Written::Row(
+            &SERVICE_ACCOUNT,
+            vec![
+                (&*account.name).into(),
+                (&*account.account).into(),
+                account.terms.unit.name().into(),
+                account.balance.into(),
+                json(account)?,
+            ],
+        ),
+        Mutation::Identity(identity, Some(account)) => {
+            Written::Row(&IDENTITY, vec![(&**identity).into(), (&**account).into()])
+        }
+        Mutation::Identity(identity, None) => Written::Removal(Removal {
+            sql: "DELETE FROM identity WHERE identity = $1",
+            parameter: (&**identity).into(),
+        }),
+        Mutation::Entry(entry) => Written::Row(
+            &ENTRY,
+            vec![
+                (&*entry.key).into(),
+                (&*entry.debit).into(),
+                (&*entry.credit).into(),
+                entry.amount.into(),
+                entry.commodity.name().into(),
+                entry.unix_ms.into(),
+                (&*entry.about.service).into(),
+                (&*entry.about.provider).into(),
+                i64::from(entry.about.tax_basis_points).into(),
+                i64::from(entry.about.commission_basis_points).into(),
+            ],
+        ),
+        Mutation::Session(session) => Written::Row(
+            &SESSION,
+            vec![
+                (&*session.id).into(),
+                session.closed_unix_ms.into(),
+                json(session)?,
+            ],
+        ),
+        // What is forgotten was closed before anything that this batch writes.
+        Mutation::ForgetSessions(unix_ms) => Written::Removal(Removal {
+            sql: "DELETE FROM session WHERE closed_unix_ms <= $1",
+            parameter: (*unix_ms).into(),
+        }),
+        Mutation::Record(record) => Written::Row(
+            &OUTBOX,
+            vec![number(record.sequence_number).into(), json(record)?],
+        ),
+    })
+}
+
+fn json<T: Serialize>(value: &T) -> Result<Value<'static>, Cause> {
+    Ok(serde_json::to_string(value)?.into())
+}
+
+fn number(sequence_number: u64) -> i64 {
+    i64::try_from(sequence_number).unwrap_or(i64::MAX)
+}
