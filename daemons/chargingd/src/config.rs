@@ -9,6 +9,7 @@ use tollwire_runtime::config::{Configuration, Invalid};
 use tollwire_runtime::diameter::{Address, AllowedPeer, NodeConfig};
 use tollwire_runtime::records;
 
+use crate::accounting;
 use crate::core;
 use crate::store::Place;
 use crate::tariff::{Tariff, TariffTable};
@@ -27,6 +28,8 @@ pub struct Config {
     pub grants: Grants,
     /// The tariffs.
     pub tariffs: Tariffs,
+    /// Records that other elements send.
+    pub accounting_storage: accounting::Config,
     /// The operator's interface.
     pub admin: Admin,
 }
@@ -233,6 +236,7 @@ impl Configuration for Config {
             return Err(Invalid::new("grants.max_refund_micro", "0 or more"));
         }
         at_least("grants.max_sessions", self.grants.max_sessions as u64, 1)?;
+        self.accounting_storage.validate()?;
         if self.diameter.listen.is_empty() {
             return Err(Invalid::new("diameter.listen", "at least one address"));
         }
@@ -248,6 +252,10 @@ impl Config {
             origin_realm: self.diameter.origin_realm.clone(),
             product_name: "Tollwire chargingd".into(),
             auth_application_ids: vec![tollwire_diameter::dictionary::APPLICATION_CREDIT_CONTROL],
+            acct_application_ids: (self.accounting_storage.enabled)
+                .then_some(tollwire_diameter::dictionary::APPLICATION_BASE_ACCOUNTING)
+                .into_iter()
+                .collect(),
             listen: self.diameter.listen.clone(),
             allow_remote: self.diameter.allow_remote,
             allowed_peers: self.diameter.allowed_peers.clone(),

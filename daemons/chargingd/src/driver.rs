@@ -4,6 +4,7 @@
 //! Diameter node --CCR--+                        +--> After::Answer  --> node
 //! admin socket ---ask--+--> Core --> Group --> store thread --commit--> After::Reply --> admin socket
 //! deadline, SIGHUP ----+                        |                      After::Abort  --> node
+//! Diameter node --ACR------> Recorder --> accounting's thread --commit--> answer --> node
 //!                                               +--> records thread --> files
 //! ```
 //!
@@ -25,6 +26,7 @@ use tollwire_runtime::records::RecordWriter;
 use tollwire_runtime::signals::{Request, Signals};
 use tollwire_runtime::{admin as runtime_admin, notify};
 
+use crate::accounting::{self, Recorder};
 use crate::admin::{self, Ask, Routes};
 use crate::answer;
 use crate::config::Config;
@@ -128,6 +130,8 @@ struct Driver {
     epoch: u64,
     node: NodeHandle,
     store: Store<Waiting>,
+    /// Keeps accounting records, if that is wanted.
+    recorder: Option<Recorder>,
     token: u64,
     asked: HashMap<u64, Asked>,
     operators: HashMap<u64, oneshot::Sender<Result<AccountView, Refusal>>>,
@@ -167,17 +171,20 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
         }
     })
     .map_err(Fault::unavailable)?;
+    let recorder = Recorder::start(&config.accounting_storage).map_err(Fault::unavailable)?;
     let (events, mut node_events) = mpsc::channel(QUEUE);
     let node = Node::start(config.node(), events).map_err(Fault::unavailable)?;
     let (asks, mut asked) = mpsc::channel(QUEUE);
     let metrics = Metrics::new("chargingd");
     let gauges = Gauges::register(&metrics, GAUGE_ROWS);
+    let accounting_gauges =
+        (recorder.as_ref()).map(|_| Gauges::register(&metrics, accounting::GAUGE_ROWS));
     let routes = Routes {
         asks,
         store: config.store.place(),
         records: config.records.directory.clone(),
     };
-    let router = admin::router(routes);
+    let router = admin::router(routes).merge(accounting::router(&config.accounting_storage));
     let _serving =
         runtime_admin::serve(&config.admin.socket, config.admin.metrics, router, &metrics)
             .await
@@ -188,6 +195,7 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
         epoch: 0,
         node,
         store,
+        recorder,
         token: 0,
         asked: HashMap::new(),
         operators: HashMap::new(),
@@ -215,6 +223,9 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
             _ = alive.tick() => {
                 notify::alive();
                 gauges.set(&driver.core);
+                if let (Some(gauges), Some(recorder)) = (&accounting_gauges, &driver.recorder) {
+                    gauges.set(&recorder.figures());
+                }
             }
             request = signals.next() => match request {
                 Request::Reload => driver.reload(&path),
@@ -264,6 +275,12 @@ impl Driver {
     }
 
     fn request(&mut self, reply_to: ReplyTo, message: Message, effects: &mut Vec<Effect>) {
+        if message.command_code == dictionary::command::ACCOUNTING
+            && let Some(recorder) = &self.recorder
+        {
+            recorder.request(&self.node, reply_to, message);
+            return;
+        }
         if message.command_code != dictionary::command::CREDIT_CONTROL {
             let refusal = message.refuse(
                 self.node.identity(),

@@ -4,6 +4,7 @@
 //! goes to the [`store`] as one group, and no answer leaves before its group is on disk.
 
 pub mod account;
+pub mod accounting;
 mod admin;
 mod answer;
 pub mod calendar;

@@ -1,5 +1,6 @@
 //! What every daemon shares: configuration, logging, signals, readiness, metrics, the Diameter node.
 
+pub mod accounting;
 pub mod admin;
 pub mod clock;
 pub mod config;

@@ -3,6 +3,7 @@
 //! One file holds one group of commands; [`context`] is what each is given.
 
 mod account;
+mod accounting;
 mod calls;
 mod context;
 mod failure;
@@ -62,6 +63,9 @@ enum Command {
     /// Charge records.
     #[command(subcommand)]
     Records(records::Records),
+    /// Accounting records that elements sent (RFC 6733 section 9).
+    #[command(subcommand)]
+    Accounting(accounting::Accounting),
     /// Media flows that are let through.
     Pinholes,
     /// Short messages.
@@ -123,6 +127,7 @@ async fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure>
         Command::Calls => calls::list(context).await,
         Command::Call(command) => calls::run(command, context).await,
         Command::Records(command) => records::run(command, context).await,
+        Command::Accounting(command) => accounting::run(command, context).await,
         Command::Pinholes => pinholes::list(context).await,
         Command::Sms(command) => sms::run(command, context).await,
         Command::Slp(command) => slp::run(command, context).await,

@@ -1,6 +1,7 @@
 //! Each command against a daemon that only remembers what it was asked: the request, the output, the exit code.
 
 mod account;
+mod accounting;
 mod calls;
 mod daemons;
 mod records;
