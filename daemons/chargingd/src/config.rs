@@ -11,6 +11,7 @@ use tollwire_runtime::records;
 
 use crate::accounting;
 use crate::core;
+use crate::rating::{Book, RatingTable};
 use crate::store::Place;
 use crate::tariff::{Tariff, TariffTable};
 
@@ -325,6 +326,23 @@ pub fn tariff_table(file: &std::path::Path) -> Result<TariffTable, String> {
     let content: TariffFile =
         tollwire_runtime::config::load(file).map_err(|error| error.to_string())?;
     TariffTable::new(content.tariff).map_err(|fault| format!("{}: {fault}", file.display()))
+}
+
+/// Reads the tariffs in `file`, with the rate sheets that it names beside it.
+///
+/// # Errors
+/// File, line and what is wrong.
+pub fn rating_table(file: &std::path::Path) -> Result<RatingTable, String> {
+    let text =
+        std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let book: Book =
+        tollwire_runtime::config::parse(file, &text).map_err(|error| error.to_string())?;
+    book.table(&file.display().to_string(), &text, |sheet| {
+        let path = file.with_file_name(&sheet.file);
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(&path).map_err(|error| format!("{name}: {error}"))?;
+        Ok((name, text))
+    })
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub mod event;
 pub mod ledger;
 pub mod notify;
 mod outbox;
+pub mod rating;
 pub mod service_account;
 pub mod session;
 pub mod store;
