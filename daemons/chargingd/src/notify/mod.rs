@@ -1,13 +1,30 @@
 //! Telling customers what happened to their accounts.
 //!
 //! The core decides when, once per crossing, and stores each [`Notification`] in the transaction of the charge
-//! that caused it.
+//! that caused it. From there on a thread of its own tells each contact: no charge waits for it.
+//!
+//! ```text
+//! core --Mutation::Notification--> store --commit--> Handle::made --> Queue --Send--> sms | sip | webhook | mail
+//!                                    ^                                 |  ^                    |
+//!                                    +------ ended, or later ----------+  +----- Outcome ------+
+//! ```
+//!
+//! At least once: what was told and not yet stored as told is told again after a crash, under the same name.
 
+mod channel;
 mod contact;
+mod queue;
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use channel::Channel;
 pub use contact::{BadContact, Contact};
+pub use queue::{Effect, End, Event, Limits, Outcome, Queue, State as QueueState};
+
+/// Contacts of one notification that are told; more are passed over.
+pub const MAX_CONTACTS: usize = 16;
 
 /// Something that a customer is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +50,48 @@ pub struct Notification {
     pub language: Box<str>,
     /// Whom to tell; each is told by itself.
     pub contacts: Vec<Contact>,
+}
+
+impl Notification {
+    /// The contacts that are told: each once, [`MAX_CONTACTS`] at the most.
+    pub fn told_contacts(&self) -> impl Iterator<Item = &Contact> {
+        let all = &self.contacts;
+        let first = all
+            .iter()
+            .enumerate()
+            .filter(|(at, contact)| !all.iter().take(*at).any(|earlier| earlier == *contact));
+        first.map(|(_, contact)| contact).take(MAX_CONTACTS)
+    }
+}
+
+/// One contact of one notification.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// The notification.
+    pub id: u64,
+    /// The contact.
+    pub contact: Contact,
+}
+
+/// One contact that is to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// What.
+    pub notification: Arc<Notification>,
+    /// Whom.
+    pub contact: Contact,
+    /// How often that was tried.
+    pub attempts: u32,
+}
+
+impl Task {
+    /// What names it.
+    pub fn key(&self) -> Key {
+        Key {
+            id: self.notification.id,
+            contact: self.contact.clone(),
+        }
+    }
 }
 
 /// What happened.
