@@ -14,6 +14,8 @@
 mod channel;
 mod contact;
 mod queue;
+mod settings;
+mod text;
 
 use std::sync::Arc;
 
@@ -22,6 +24,8 @@ use serde::{Deserialize, Serialize};
 pub use channel::Channel;
 pub use contact::{BadContact, Contact};
 pub use queue::{Effect, End, Event, Limits, Outcome, Queue, State as QueueState};
+pub use settings::Notifications;
+pub use text::{Rendered, Texts};
 
 /// Contacts of one notification that are told; more are passed over.
 pub const MAX_CONTACTS: usize = 16;
