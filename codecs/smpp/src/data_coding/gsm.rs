@@ -54,6 +54,23 @@ pub fn septets(character: char) -> Option<usize> {
     }
 }
 
+/// The unpacked septets of a text, an octet each; `None` if the alphabet does not have all its characters.
+pub fn encode(text: &str) -> Option<Vec<u8>> {
+    let mut octets = Vec::with_capacity(text.len());
+    for character in text.chars() {
+        let basic = BASIC.chars().position(|basic| basic == character);
+        match basic.and_then(|place| u8::try_from(place).ok()) {
+            Some(ESCAPE) => return None,
+            Some(octet) => octets.push(octet),
+            None => {
+                let (octet, _) = EXTENSION.iter().find(|(_, other)| *other == character)?;
+                octets.extend([ESCAPE, *octet]);
+            }
+        }
+    }
+    Some(octets)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +96,11 @@ mod tests {
             assert_eq!(decode(&[ESCAPE, *octet]), character.to_string());
             assert_eq!(septets(*character), Some(2));
         }
+        let all: String = BASIC.chars().filter(|basic| *basic != '\u{1b}').collect();
+        let all = all + "^{}\\[~]|€\u{0c}";
+        assert_eq!(decode(&encode(&all).unwrap()), all);
+        assert_eq!(encode("ç"), None);
+        assert_eq!(encode("\u{1b}"), None);
         assert_eq!(decode(&[ESCAPE, b'a']), "a");
         assert_eq!(decode(&[ESCAPE]), " ");
         assert_eq!(decode(&[0x80]), "\u{fffd}");

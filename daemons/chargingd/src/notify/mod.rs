@@ -13,6 +13,7 @@
 
 mod channel;
 mod contact;
+mod deliver;
 mod queue;
 mod settings;
 mod text;
