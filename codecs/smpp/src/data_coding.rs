@@ -6,9 +6,7 @@ mod user_data_header;
 
 use std::borrow::Cow;
 
-pub use gsm::{
-    decode as decode_gsm_7bit, encode as encode_gsm_7bit, septets as gsm_7bit_septets,
-};
+pub use gsm::{decode as decode_gsm_7bit, encode as encode_gsm_7bit, septets as gsm_7bit_septets};
 pub use user_data_header::{Concatenation, UserDataHeader};
 
 use crate::text::decode_latin1;

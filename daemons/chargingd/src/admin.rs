@@ -9,6 +9,7 @@
 //! | `GET /records?account=&call_id=&from_unix_ms=&until_unix_ms=&limit=` | records, the newest last |
 //! | `GET /ledger?account=&limit=` | entries, the newest last |
 //! | `GET /trial-balance` | [`crate::store::TrialBalance`] |
+//! | `GET /notifications?limit=` | each channel, and the contacts that are still to be told, the next first |
 //! | `GET /health`, `GET /metrics` | |
 
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ use tollwire_runtime::admin::Problem;
 use crate::core::Core;
 use crate::effect::{AccountView, Refusal};
 use crate::event::Operation;
+use crate::notify;
 use crate::session::Session;
 use crate::store;
 
@@ -46,6 +48,8 @@ pub(crate) enum Ask {
 pub(crate) struct Routes {
     /// The driver.
     pub(crate) asks: mpsc::Sender<Ask>,
+    /// The thread that tells customers.
+    pub(crate) tell: notify::Handle,
     /// The database.
     pub(crate) store: store::Place,
     /// The record files.
@@ -128,6 +132,7 @@ pub(crate) fn router(routes: Routes) -> Router {
         .route("/records", get(records))
         .route("/ledger", get(ledger))
         .route("/trial-balance", get(trial_balance))
+        .route("/notifications", get(notifications))
         .with_state(routes)
 }
 
@@ -250,6 +255,58 @@ async fn trial_balance(State(routes): State<Routes>) -> Response {
     blocking(move || {
         let balance = routes.store.ask(store::trial_balance);
         balance.map_err(|error| error.to_string())
+    })
+    .await
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct NotificationQuery {
+    limit: Option<usize>,
+}
+
+/// A contact that is still to be told, as the operator sees it.
+#[derive(Debug, Serialize)]
+struct WaitingView {
+    id: u64,
+    account: Box<str>,
+    subject: Box<str>,
+    kind: notify::Kind,
+    contact: notify::Contact,
+    unix_ms: i64,
+    attempts: u32,
+    next_unix_ms: i64,
+    error: String,
+}
+
+impl From<notify::Waiting> for WaitingView {
+    fn from(waiting: notify::Waiting) -> Self {
+        let notification = &waiting.task.notification;
+        Self {
+            id: notification.id,
+            account: notification.account.clone(),
+            subject: notification.subject.clone(),
+            kind: notification.kind,
+            contact: waiting.task.contact.clone(),
+            unix_ms: notification.unix_ms,
+            attempts: waiting.task.attempts,
+            next_unix_ms: waiting.next_unix_ms,
+            error: waiting.error,
+        }
+    }
+}
+
+async fn notifications(
+    State(routes): State<Routes>,
+    Query(query): Query<NotificationQuery>,
+) -> Response {
+    let channels = routes.tell.status().await;
+    blocking(move || {
+        let limit = query.limit.unwrap_or(100).min(10_000);
+        let waiting = routes.store.ask(|store| store::all_waiting(store, limit));
+        let waiting = waiting.map_err(|error| error.to_string())?;
+        let waiting: Vec<WaitingView> = waiting.into_iter().map(WaitingView::from).collect();
+        Ok(serde_json::json!({ "channels": channels, "waiting": waiting }))
     })
     .await
 }

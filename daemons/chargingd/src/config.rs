@@ -12,6 +12,7 @@ use tollwire_runtime::records;
 use crate::accounting;
 use crate::core;
 use crate::rating::{Book, RatingTable};
+use crate::notify::Notifications;
 use crate::store::Place;
 use crate::tariff::{Tariff, TariffTable};
 
@@ -31,6 +32,8 @@ pub struct Config {
     pub tariffs: Tariffs,
     /// Records that other elements send.
     pub accounting_storage: accounting::Config,
+    /// How customers are told.
+    pub notifications: Notifications,
     /// The operator's interface.
     pub admin: Admin,
 }
@@ -241,7 +244,7 @@ impl Configuration for Config {
         if self.diameter.listen.is_empty() {
             return Err(Invalid::new("diameter.listen", "at least one address"));
         }
-        Ok(())
+        self.notifications.validate()
     }
 }
 

@@ -4,6 +4,7 @@
 //! Diameter node --CCR--+                        +--> After::Answer  --> node
 //! admin socket ---ask--+--> Core --> Group --> store thread --commit--> After::Reply --> admin socket
 //! deadline, SIGHUP ----+                        |                      After::Abort  --> node
+//!                                               |                      After::Tell   --> notify thread --> customers
 //! Diameter node --ACR------> Recorder --> accounting's thread --commit--> answer --> node
 //!                                               +--> records thread --> files
 //! ```
@@ -31,8 +32,9 @@ use crate::admin::{self, Ask, Routes};
 use crate::answer;
 use crate::config::Config;
 use crate::core::Core;
-use crate::effect::{AccountView, Effect, Refusal};
+use crate::effect::{AccountView, Effect, Mutation, Refusal};
 use crate::event::Event;
+use crate::notify::{Handle, Key, Notification, Service, Write};
 use crate::outbox::{self, Outbox};
 use crate::session::Outcome;
 use crate::store::{After, Group, Notice, Opened, Store};
@@ -70,6 +72,10 @@ enum Waiting {
         peer: PeerId,
         request: Message,
     },
+    /// Customers are to be told.
+    Tell(Handle, Box<Notification>),
+    /// What became of telling one.
+    Told(Handle, Key),
 }
 
 impl After for Waiting {
@@ -96,6 +102,8 @@ impl After for Waiting {
                     tracing::warn!(%peer, %error, "a session could not be aborted; it ends with its grant");
                 }
             }
+            Self::Tell(handle, notification) => handle.made(notification),
+            Self::Told(handle, key) => handle.stored(key),
         }
     }
 
@@ -113,7 +121,8 @@ impl After for Waiting {
             Self::Reply { sender, .. } => {
                 let _ = sender.send(Err(Refusal::NotStored));
             }
-            Self::Abort { .. } => {}
+            Self::Abort { .. } | Self::Tell(..) => {}
+            Self::Told(handle, key) => handle.not_stored(key),
         }
     }
 }
@@ -135,6 +144,7 @@ struct Driver {
     token: u64,
     asked: HashMap<u64, Asked>,
     operators: HashMap<u64, oneshot::Sender<Result<AccountView, Refusal>>>,
+    tell: Handle,
 }
 
 async fn run(started: Started<Config>) -> Result<(), Fault> {
@@ -179,8 +189,13 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     let gauges = Gauges::register(&metrics, GAUGE_ROWS);
     let accounting_gauges =
         (recorder.as_ref()).map(|_| Gauges::register(&metrics, accounting::GAUGE_ROWS));
+    let (writes, mut told) = mpsc::unbounded_channel();
+    let place = config.store.place();
+    let telling = Service::start(config.notifications.clone(), place, writes, &metrics)
+        .map_err(Fault::configuration)?;
     let routes = Routes {
         asks,
+        tell: telling.handle(),
         store: config.store.place(),
         records: config.records.directory.clone(),
     };
@@ -199,6 +214,7 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
         token: 0,
         asked: HashMap::new(),
         operators: HashMap::new(),
+        tell: telling.handle(),
     };
     let watchdog = notify::watchdog_interval().map_or(GAUGES, |interval| interval.min(GAUGES));
     let mut alive = tokio::time::interval(watchdog);
@@ -219,6 +235,7 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
             }
             Some(ask) = asked.recv() => driver.ask(ask, &mut effects),
             Some(notice) = notice.recv() => driver.begin_again(notice),
+            Some(writes) = told.recv() => driver.store_told(writes),
             () = tokio::time::sleep(pause) => driver.core.handle(Now::read(), Event::Tick, &mut effects),
             _ = alive.tick() => {
                 notify::alive();
@@ -235,6 +252,11 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
         driver.carry_out(effects);
     }
     notify::stopping();
+    // What was told before now is stored as told.
+    drop(telling);
+    while let Ok(writes) = told.try_recv() {
+        driver.store_told(writes);
+    }
     driver.node.shutdown().await;
     // What the peers sent before they were told: answered with a commit, if not to them.
     let mut effects = Vec::new();
@@ -334,6 +356,20 @@ impl Driver {
         self.core = Core::new(self.config.settings(), tariffs, notice.state);
     }
 
+    /// What the thread that tells customers wants stored goes to disk with the charges that wait for it anyway.
+    fn store_told(&self, writes: Vec<Write>) {
+        let mut group = Group {
+            epoch: self.epoch,
+            mutations: Vec::new(),
+            after: Vec::new(),
+        };
+        for (key, mutation) in writes {
+            group.mutations.push(mutation);
+            group.after.push(Waiting::Told(self.tell.clone(), key));
+        }
+        self.store.submit(group);
+    }
+
     fn reload(&mut self, path: &std::path::Path) {
         notify::reloading();
         let loaded = tollwire_runtime::config::load::<Config>(path)
@@ -365,7 +401,13 @@ impl Driver {
         };
         for effect in effects {
             match effect {
-                Effect::Store(mutation) => group.mutations.push(mutation),
+                Effect::Store(mutation) => {
+                    if let Mutation::Notification(notification) = &mutation {
+                        let notification = notification.clone();
+                        (group.after).push(Waiting::Tell(self.tell.clone(), notification));
+                    }
+                    group.mutations.push(mutation);
+                }
                 Effect::Answer { token, outcome } => {
                     group.after.extend(self.answer(token, &outcome));
                 }

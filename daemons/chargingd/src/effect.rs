@@ -6,6 +6,7 @@ use tollwire_cdr::ChargeRecord;
 
 use crate::account::Account;
 use crate::ledger::Entry;
+use crate::notify::{Key, Notification, Waiting};
 use crate::service_account::ServiceAccount;
 use crate::session::{Outcome, Session};
 
@@ -46,6 +47,12 @@ pub enum Mutation {
     Account(Account),
     /// A new or changed service account.
     ServiceAccount(Box<ServiceAccount>),
+    /// Something that a customer is told.
+    Notification(Box<Notification>),
+    /// A contact that is told later.
+    NotificationLater(Box<Waiting>),
+    /// A contact that is told no more.
+    NotificationEnded(Box<Key>),
     /// An identity and its account; `None` takes it away.
     Identity(Box<str>, Option<Box<str>>),
     /// A line of the ledger.

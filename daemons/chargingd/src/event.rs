@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use tollwire_cdr::Payment;
 use tollwire_diameter::credit_control::CreditControlRequest;
 
+use crate::notify::Contact;
 use crate::tariff::TariffTable;
 
 /// One thing that happened.
@@ -84,5 +85,12 @@ pub enum Operation {
     RemoveIdentity {
         /// SIP URI or number.
         identity: String,
+    },
+    /// A notification without an occasion, to try the way.
+    TestNotification {
+        /// The account.
+        account: Box<str>,
+        /// Whom to tell; the account's own contacts if absent.
+        contact: Option<Contact>,
     },
 }

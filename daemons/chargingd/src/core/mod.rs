@@ -83,6 +83,8 @@ pub struct State {
     pub references: Vec<String>,
     /// Sequence number of the last record made.
     pub last_record: u64,
+    /// Number of the last notification made.
+    pub last_notification: u64,
 }
 
 /// Counters for the metrics page.
@@ -120,6 +122,7 @@ pub struct Core {
     closed: BTreeSet<(i64, Box<str>)>,
     references: HashSet<String>,
     last_record: u64,
+    last_notification: u64,
     counters: Counters,
 }
 
@@ -137,6 +140,7 @@ impl Core {
             closed: BTreeSet::new(),
             references: state.references.into_iter().collect(),
             last_record: state.last_record,
+            last_notification: state.last_notification,
             counters: Counters::default(),
         };
         for mut account in state.accounts {

@@ -6,6 +6,7 @@ use super::Core;
 use crate::account::{Account, Profile, canonical_identity, is_name};
 use crate::effect::{AccountView, Effect, Mutation, Refusal};
 use crate::event::Operation;
+use crate::notify::{Kind, Notification};
 
 /// No account needs more: about nine billion units. Keeps every sum inside an i64.
 const LARGEST_MICRO: i64 = 1 << 53;
@@ -95,6 +96,34 @@ impl Core {
                 };
                 effects.push(Effect::Store(Mutation::Identity(identity, None)));
                 self.view(&account)
+            }
+            Operation::TestNotification { account, contact } => {
+                let view = self.view(&account)?;
+                let contacts = match contact {
+                    Some(contact) => vec![contact],
+                    None => view.account.profile.contacts.clone(),
+                };
+                if contacts.is_empty() {
+                    return Err(Refusal::Invalid(format!(
+                        "account {account} has no contacts"
+                    )));
+                }
+                self.last_notification += 1;
+                effects.push(Effect::Store(Mutation::Notification(Box::new(
+                    Notification {
+                        id: self.last_notification,
+                        unix_ms: now.unix_ms,
+                        subject: account.clone(),
+                        account,
+                        kind: Kind::Test,
+                        balance: view.account.balance_micro,
+                        unit: view.account.currency.code().into(),
+                        amount: 0,
+                        language: view.account.profile.language.clone(),
+                        contacts,
+                    },
+                ))));
+                Ok(view)
             }
         }
     }

@@ -15,6 +15,7 @@ mod channel;
 mod contact;
 mod deliver;
 mod queue;
+mod service;
 mod settings;
 mod text;
 
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 pub use channel::Channel;
 pub use contact::{BadContact, Contact};
 pub use queue::{Effect, End, Event, Limits, Outcome, Queue, State as QueueState};
+pub(crate) use service::{Handle, Service, Write};
 pub use settings::Notifications;
 pub use text::{Rendered, Texts};
 
@@ -97,6 +99,17 @@ impl Task {
             contact: self.contact.clone(),
         }
     }
+}
+
+/// A contact that is to be told, as the store has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// What and whom.
+    pub task: Task,
+    /// When it is due, milliseconds since 1970.
+    pub next_unix_ms: i64,
+    /// Why the last attempt failed; empty before the first.
+    pub error: String,
 }
 
 /// What happened.

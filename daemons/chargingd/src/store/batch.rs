@@ -8,6 +8,7 @@ use tollwire_cdr::Payment;
 
 use super::backend::{Cause, Value};
 use crate::effect::Mutation;
+use crate::notify::Contact;
 
 /// A table that changes are written to.
 #[derive(Debug)]
@@ -107,8 +108,31 @@ static LAST_RECORD: Table = Table {
     repeated: Repeated::Replaced,
 };
 
+/// A contact that is to be told.
+static NOTIFICATION: Table = Table {
+    name: "notification",
+    columns: &[
+        ("key", Text),
+        ("channel", Text),
+        ("next_unix_ms", Integer),
+        ("attempts", Integer),
+        ("error", Text),
+        ("value", Text),
+    ],
+    repeated: Repeated::Replaced,
+};
+
+static COUNTER: Table = Table {
+    name: "counter",
+    columns: &[("name", Text), ("value", Integer)],
+    repeated: Repeated::Replaced,
+};
+
+/// Names the counter of notifications.
+pub(super) const NOTIFICATIONS: &str = "notification";
+
 /// Every table that changes are written to; those that others refer to come first.
-pub(super) static TABLES: [&Table; 7] = [
+pub(super) static TABLES: [&Table; 9] = [
     &ACCOUNT,
     &SERVICE_ACCOUNT,
     &IDENTITY,
@@ -116,6 +140,8 @@ pub(super) static TABLES: [&Table; 7] = [
     &SESSION,
     &OUTBOX,
     &LAST_RECORD,
+    &NOTIFICATION,
+    &COUNTER,
 ];
 
 impl Table {
@@ -196,14 +222,24 @@ impl<'a> Batch<'a> {
         let mut rows: Vec<(&'static Table, Vec<Value<'a>>)> = Vec::with_capacity(changes.len());
         let mut removals = Vec::new();
         let mut last_record = None;
+        let mut last_notification = None;
         for change in changes {
             match written_as(change)? {
                 Written::Row(table, values) => rows.push((table, values)),
+                Written::Rows(table, several) => {
+                    rows.extend(several.into_iter().map(|values| (table, values)));
+                }
                 Written::Removal(removal) => removals.push(removal),
             }
             if let Mutation::Record(record) = change {
                 last_record = last_record.max(Some(record.sequence_number));
             }
+            if let Mutation::Notification(notification) = change {
+                last_notification = last_notification.max(Some(notification.id));
+            }
+        }
+        if let Some(last) = last_notification {
+            rows.push((&COUNTER, vec![NOTIFICATIONS.into(), number(last).into()]));
         }
         if let Some(last) = last_record {
             rows.push((&LAST_RECORD, vec![0.into(), number(last).into()]));
@@ -238,12 +274,18 @@ fn replaced(mutation: &Mutation) -> Option<(&'static Table, &str)> {
         Mutation::ServiceAccount(account) => Some((&SERVICE_ACCOUNT, &account.name)),
         Mutation::Identity(identity, _) => Some((&IDENTITY, identity)),
         Mutation::Session(session) => Some((&SESSION, &session.id)),
-        Mutation::Entry(_) | Mutation::ForgetSessions(_) | Mutation::Record(_) => None,
+        Mutation::Entry(_)
+        | Mutation::ForgetSessions(_)
+        | Mutation::Record(_)
+        | Mutation::Notification(_)
+        | Mutation::NotificationLater(_)
+        | Mutation::NotificationEnded(_) => None,
     }
 }
 
 enum Written<'a> {
     Row(&'static Table, Vec<Value<'a>>),
+    Rows(&'static Table, Vec<Vec<Value<'a>>>),
     Removal(Removal<'a>),
 }
 
@@ -314,7 +356,47 @@ fn written_as(mutation: &Mutation) -> Result<Written<'_>, Cause> {
             &OUTBOX,
             vec![number(record.sequence_number).into(), json(record)?],
         ),
+        Mutation::Notification(notification) => {
+            let value = json(notification)?;
+            let contacts = notification.told_contacts();
+            let rows = contacts.map(|contact| {
+                let (key, due) = (row_key(notification.id, contact), notification.unix_ms);
+                let channel = contact.channel().as_str();
+                vec![
+                    key,
+                    channel.into(),
+                    due.into(),
+                    0.into(),
+                    "".into(),
+                    value.clone(),
+                ]
+            });
+            Written::Rows(&NOTIFICATION, rows.collect())
+        }
+        Mutation::NotificationLater(waiting) => {
+            let task = &waiting.task;
+            Written::Row(
+                &NOTIFICATION,
+                vec![
+                    row_key(task.notification.id, &task.contact),
+                    task.contact.channel().as_str().into(),
+                    waiting.next_unix_ms.into(),
+                    i64::from(task.attempts).into(),
+                    waiting.error.as_str().into(),
+                    json(&*task.notification)?,
+                ],
+            )
+        }
+        Mutation::NotificationEnded(key) => Written::Removal(Removal {
+            sql: "DELETE FROM notification WHERE key = $1",
+            parameter: row_key(key.id, &key.contact),
+        }),
     })
+}
+
+/// The key of a contact's row: `7 mailto:alice@example.org`.
+fn row_key(id: u64, contact: &Contact) -> Value<'static> {
+    format!("{id} {contact}").into()
 }
 
 fn json<T: Serialize>(value: &T) -> Result<Value<'static>, Cause> {

@@ -10,6 +10,7 @@
 
 mod backend;
 mod batch;
+mod notification;
 mod read;
 mod schema;
 mod sqlite;
@@ -29,6 +30,7 @@ use crate::effect::Mutation;
 
 pub use backend::{Backend, Cause, Mismatch, Queries, Row, Value};
 pub use batch::{Batch, Removal, Repeated, Rows, Table, Type};
+pub use notification::{all_waiting, due, waiting_by_channel};
 pub use read::{Balance, TrialBalance, ledger, trial_balance};
 
 use sqlite::Sqlite;

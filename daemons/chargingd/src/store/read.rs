@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use tollwire_cdr::{ChargeRecord, Payment};
 
 use super::backend::{Cause, Queries, Row, Value};
+use super::batch::NOTIFICATIONS;
 use crate::account::Account;
 use crate::core::State;
 use crate::ledger::{About, Commodity, Entry};
@@ -33,6 +34,7 @@ pub(super) fn state(store: &mut dyn Queries) -> Result<State, Cause> {
             |row| Ok(row.text(0)?.to_owned()),
         )?,
         last_record: last_record(store)?,
+        last_notification: counter(store, NOTIFICATIONS)?,
     })
 }
 
@@ -135,6 +137,19 @@ fn last_record(store: &mut dyn Queries) -> Result<u64, Cause> {
         Ok(row.integer(0)?.unsigned_abs())
     })?;
     Ok(found.first().copied().unwrap_or(0))
+}
+
+fn counter(store: &mut dyn Queries, name: &str) -> Result<u64, Cause> {
+    let mut found = 0;
+    store.query(
+        "SELECT value FROM counter WHERE name = $1",
+        &[name.into()],
+        &mut |row| {
+            found = row.integer(0)?.unsigned_abs();
+            Ok(())
+        },
+    )?;
+    Ok(found)
 }
 
 fn account(row: Row<'_>) -> Result<Account, Cause> {

@@ -2,7 +2,7 @@
 
 /// Each brings the tables from one version to the next. Written once, never changed.
 /// `entry` is only ever added to. `value` and `profile` are JSON.
-pub(super) const MIGRATIONS: &[&str] = &[ACCOUNTS, SERVICE_ACCOUNTS];
+pub(super) const MIGRATIONS: &[&str] = &[ACCOUNTS, SERVICE_ACCOUNTS, NOTIFICATIONS];
 
 /// Amounts are micro-units.
 const ACCOUNTS: &str = "
@@ -59,5 +59,22 @@ CREATE TABLE service_account (
     unit    TEXT NOT NULL,
     balance INTEGER NOT NULL,
     value   TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
+/// A row for each contact that is still to be told.
+const NOTIFICATIONS: &str = "
+CREATE TABLE notification (
+    key          TEXT PRIMARY KEY,
+    channel      TEXT NOT NULL,
+    next_unix_ms INTEGER NOT NULL,
+    attempts     INTEGER NOT NULL,
+    error        TEXT NOT NULL,
+    value        TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX notification_due ON notification (channel, next_unix_ms);
+CREATE TABLE counter (
+    name  TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 ";

@@ -88,7 +88,7 @@ impl Sender {
 /// The socket.
 enum Wire {
     Udp(UdpSocket, BytesMut),
-    Tcp(TcpStream, StreamFramer, BytesMut),
+    Tcp(TcpStream, Box<StreamFramer>, BytesMut),
 }
 
 impl Wire {
@@ -106,7 +106,7 @@ impl Wire {
             }
             SipTransport::Tcp => Self::Tcp(
                 TcpStream::connect(proxy).await?,
-                StreamFramer::new(MAX_MESSAGE),
+                Box::new(StreamFramer::new(MAX_MESSAGE)),
                 BytesMut::new(),
             ),
         })

@@ -64,10 +64,11 @@ impl Webhook {
                 file.display()
             ));
         }
-        let lower = |host: &Box<str>| host.to_ascii_lowercase().into();
         Ok(Self {
             secrets,
-            hosts: settings.allow_hosts.iter().map(lower).collect(),
+            hosts: (settings.allow_hosts.iter())
+                .map(|host| host.to_ascii_lowercase().into())
+                .collect(),
             networks: settings.allow_networks.clone(),
             allow_http: settings.allow_http,
             timeout: Duration::from_secs(settings.timeout_seconds.into()),

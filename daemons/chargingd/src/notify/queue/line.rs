@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tollwire_runtime::clock::Now;
 
-use super::{Channel, Effect, End, Key, Limits, Outcome, State, Task};
+use super::{Channel, Effect, End, Key, Limits, Outcome, State, Task, Waiting};
 
 /// Contacts that wait in memory.
 const READY: usize = 256;
@@ -160,7 +160,7 @@ impl Line {
         outcome: Outcome,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(Stage::Sending(task)) = self.under_way.remove(key) else {
+        let Some(Stage::Sending(mut task)) = self.under_way.remove(key) else {
             return;
         };
         let (pause, error) = match outcome {
@@ -181,11 +181,11 @@ impl Line {
         };
         self.failed += 1;
         self.error = bounded(&error);
-        let attempts = task.attempts.saturating_add(1);
+        task.attempts = task.attempts.saturating_add(1);
         let pause_ms = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
-        let after = pause_ms.max(self.back_off_ms(attempts));
+        let after = pause_ms.max(self.back_off_ms(task.attempts));
         let next = now.unix_ms.saturating_add(after);
-        self.later(key.clone(), attempts, next, self.error.clone(), effects);
+        self.later(task, next, self.error.clone(), effects);
     }
 
     fn end(&mut self, key: Key, end: End, effects: &mut Vec<Effect>) {
@@ -199,20 +199,13 @@ impl Line {
         self.store(key.clone(), Effect::End(key, end), None, effects);
     }
 
-    fn later(
-        &mut self,
-        key: Key,
-        attempts: u32,
-        next_unix_ms: i64,
-        error: String,
-        effects: &mut Vec<Effect>,
-    ) {
-        let effect = Effect::Later {
-            key: key.clone(),
-            attempts,
+    fn later(&mut self, task: Task, next_unix_ms: i64, error: String, effects: &mut Vec<Effect>) {
+        let key = task.key();
+        let effect = Effect::Later(Waiting {
+            task,
             next_unix_ms,
             error,
-        };
+        });
         self.store(key, effect, Some(next_unix_ms), effects);
     }
 
@@ -334,7 +327,7 @@ impl Line {
                     let pause = i64::try_from(pause).unwrap_or(i64::MAX);
                     let next = now.unix_ms.saturating_add(pause.max(1));
                     let error = "its server cannot be reached".into();
-                    self.later(key.clone(), task.attempts, next, error, effects);
+                    self.later(task, next, error, effects);
                 }
             }
             self.waiting.remove(&key);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tollwire_runtime::clock::Now;
 
-use super::{Channel, Key, Notification, Task};
+use super::{Channel, Key, Notification, Task, Waiting};
 use line::Line;
 
 /// How a channel's contacts are told.
@@ -94,16 +94,7 @@ pub enum Effect {
     /// Have the store forget it.
     End(Key, End),
     /// Have the store keep it for later.
-    Later {
-        /// What.
-        key: Key,
-        /// How often it was tried.
-        attempts: u32,
-        /// When it is due again.
-        next_unix_ms: i64,
-        /// Why it failed.
-        error: String,
-    },
+    Later(Waiting),
     /// Read what is due from the store; answered with [`Event::Loaded`] or [`Event::NotLoaded`].
     Load {
         /// The channel.

@@ -134,7 +134,7 @@ impl World {
                 }
                 self.arriving.push_back(Event::Ended(key, outcome));
             }
-            Effect::End(key, _) | Effect::Later { key, .. } if !self.store_works => {
+            Effect::End(key, _) if !self.store_works => {
                 self.arriving.push_back(Event::NotStored(key));
             }
             Effect::End(key, end) => {
@@ -143,15 +143,12 @@ impl World {
                 self.ended.insert(key.clone(), end);
                 self.arriving.push_back(Event::Stored(key));
             }
-            Effect::Later {
-                key,
-                attempts,
-                next_unix_ms,
-                ..
-            } => {
+            Effect::Later(Waiting {
+                task, next_unix_ms, ..
+            }) => {
+                let key = task.key();
                 let row = self.store.get_mut(&key).unwrap();
-                row.task.attempts = attempts;
-                row.next_unix_ms = next_unix_ms;
+                *row = Row { task, next_unix_ms };
                 self.under_way.remove(&key);
                 self.arriving.push_back(Event::Stored(key));
             }
