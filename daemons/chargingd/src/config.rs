@@ -11,8 +11,8 @@ use tollwire_runtime::records;
 
 use crate::accounting;
 use crate::core;
-use crate::rating::{Book, RatingTable};
 use crate::notify::Notifications;
+use crate::rating::{Book, RatingTable};
 use crate::store::Place;
 use crate::tariff::{Tariff, TariffTable};
 
