@@ -7,6 +7,7 @@
 //! as an integer numerator until its end, and rounded up once.
 
 mod calendar;
+mod checks;
 mod definition;
 mod explain;
 mod groups;

@@ -272,21 +272,25 @@ pub fn parse_sheet(
             .filter(u8::is_ascii)
             .ok_or_else(|| format!("{file}: delimiter is one ASCII character"))?,
     };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter)
+        .flexible(true)
         .trim(csv::Trim::All)
         .comment(Some(b'#'))
-        .from_reader(text.strip_prefix('\u{feff}').unwrap_or(text).as_bytes());
-    let headers = reader.headers().map_err(|error| wrong(file, &error))?;
+        .from_reader(text.as_bytes());
+    let headers = reader.headers().cloned();
+    let headers = headers.map_err(|error| format!("{file}: {error}"))?;
+    let first = line_behind(text, &reader, &headers);
     let mut columns = Vec::new();
-    for header in headers {
+    for header in &headers {
         let key = sheet.columns.get(header).map_or(header, String::as_str);
         let column = match key {
             // A column of somebody else's, for somebody else.
             "" => None,
             key => Some(Column::named(key).ok_or_else(|| {
                 format!(
-                    "{file}:1: no column {header:?} is known; \"columns\" of the sheet may name the key that it is, \
+                    "{file}:{first}: no column {header:?} is known; \"columns\" of the sheet may name the key that it is, \
                      or \"\" to leave it out"
                 )
             })?),
@@ -297,9 +301,16 @@ pub fn parse_sheet(
     let mut record = csv::StringRecord::new();
     while reader
         .read_record(&mut record)
-        .map_err(|error| wrong(file, &error))?
+        .map_err(|error| format!("{file}: {error}"))?
     {
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = line_behind(text, &reader, &record);
+        if record.len() != columns.len() {
+            return Err(format!(
+                "{file}:{line}: {} fields, where line {first} has {}",
+                record.len(),
+                columns.len()
+            ));
+        }
         let mut tariff = sheet.tariff.clone();
         for ((header, column), field) in columns.iter().zip(&record) {
             if field.len() > MOST_FIELD {
@@ -323,9 +334,17 @@ pub fn parse_sheet(
     Ok(tariffs)
 }
 
-fn wrong(file: &str, error: &csv::Error) -> String {
-    match error.position() {
-        Some(position) => format!("{file}:{}: {error}", position.line()),
-        None => format!("{file}: {error}"),
-    }
+/// The line in which `record`, the last one read, begins: the reader's own position of it is before empty lines and comments.
+fn line_behind(text: &str, reader: &csv::Reader<&[u8]>, record: &csv::StringRecord) -> u64 {
+    let behind = reader.position();
+    let last = usize::try_from(behind.byte())
+        .ok()
+        .and_then(|byte| text.as_bytes().get(byte.checked_sub(1)?));
+    // Of CR LF it leaves the LF to the next record.
+    let end = behind.line() - u64::from(last == Some(&b'\n'));
+    let inside: usize = record
+        .iter()
+        .map(|field| field.bytes().filter(|byte| *byte == b'\n').count())
+        .sum();
+    end.saturating_sub(inside as u64)
 }

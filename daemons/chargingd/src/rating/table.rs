@@ -8,7 +8,8 @@ use iso_currency::Currency;
 use jiff::Timestamp;
 
 use super::Query;
-use super::definition::{Definition, Holidays};
+use super::checks::Holidays;
+use super::definition::Definition;
 use super::groups::{CallingGroups, Groups, MOST_DIGITS};
 use super::number::digits;
 use super::tariff::Tariff;
