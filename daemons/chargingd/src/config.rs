@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
+use tollwire_runtime::accounting::{Kind, Shipping, Source};
 use tollwire_runtime::config::{Configuration, Invalid};
 use tollwire_runtime::diameter::{Address, AllowedPeer, NodeConfig};
 use tollwire_runtime::records;
@@ -15,6 +16,10 @@ use crate::notify::Notifications;
 use crate::rating::{Book, RatingTable};
 use crate::store::Place;
 use crate::tariff::{Tariff, TariffTable};
+
+/// Octets of the longest Accounting-Request: a record's JSON may take six octets for one of the request, of at most 64
+/// kilooctets, that it was made of.
+const LONGEST_RECORD: usize = 1 << 20;
 
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -30,6 +35,8 @@ pub struct Config {
     pub grants: Grants,
     /// The tariffs.
     pub tariffs: Tariffs,
+    /// Where charge records are sent.
+    pub accounting: Shipping,
     /// Records that other elements send.
     pub accounting_storage: accounting::Config,
     /// How customers are told.
@@ -240,6 +247,7 @@ impl Configuration for Config {
             return Err(Invalid::new("grants.max_refund_micro", "0 or more"));
         }
         at_least("grants.max_sessions", self.grants.max_sessions as u64, 1)?;
+        self.accounting.validate()?;
         self.accounting_storage.validate()?;
         if self.diameter.listen.is_empty() {
             return Err(Invalid::new("diameter.listen", "at least one address"));
@@ -265,6 +273,11 @@ impl Config {
             allowed_peers: self.diameter.allowed_peers.clone(),
             max_peers: self.diameter.max_peers,
             watchdog: Duration::from_secs(self.diameter.watchdog_seconds),
+            max_message_size: if self.accounting_storage.enabled {
+                LONGEST_RECORD
+            } else {
+                NodeConfig::default().max_message_size
+            },
             ..NodeConfig::default()
         }
     }
@@ -302,6 +315,17 @@ impl Config {
             max_age_ms: i64::from(self.records.max_age_seconds) * 1000,
             csv: self.records.csv,
         }
+    }
+
+    /// For what sends the records, if they are to be sent.
+    pub fn shipping(&self) -> Option<Source> {
+        self.accounting.source(
+            Kind::Charge,
+            "chargingd",
+            self.records.directory.clone(),
+            &self.diameter.origin_host,
+            &self.diameter.origin_realm,
+        )
     }
 
     /// Reads the tariffs.

@@ -6,7 +6,7 @@
 //! deadline, SIGHUP ----+                        |                      After::Abort  --> node
 //!                                               |                      After::Tell   --> notify thread --> customers
 //! Diameter node --ACR------> Recorder --> accounting's thread --commit--> answer --> node
-//!                                               +--> records thread --> files
+//!                                               +--> records thread --> files --> Shipper --ACR--> accounting storage
 //! ```
 //!
 //! Everything that waits is handled in one turn, and goes to the store as one group.
@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use tollwire_diameter::base::AbortSessionRequest;
 use tollwire_diameter::credit_control::CreditControlRequest;
 use tollwire_diameter::{Message, ResultCode, dictionary};
+use tollwire_runtime::accounting::{self as shipping, Shipper};
 use tollwire_runtime::clock::Now;
 use tollwire_runtime::daemon::{self, Fault, Started};
 use tollwire_runtime::diameter::{Node, NodeEvent, NodeHandle, PeerId, ReplyTo};
@@ -43,6 +44,8 @@ use crate::store::{After, Group, Notice, Opened, Store};
 const QUEUE: usize = 4096;
 /// Requests handled in one turn at the most.
 const TURN: usize = 1024;
+/// Octets of the longest request but for an Accounting-Request: what it says has to fit into one of those.
+const LONGEST_REQUEST: usize = 65_536;
 /// How often the gauges are read.
 const GAUGES: Duration = Duration::from_secs(5);
 
@@ -156,6 +159,7 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     let tariffs = config.tariff_table().map_err(Fault::configuration)?;
     let writer = RecordWriter::open(config.record_settings(), Now::read().unix_ms)
         .map_err(Fault::unavailable)?;
+    let durable = writer.durable();
     let (records, queue) = outbox::queue();
     let (notices, mut notice) = mpsc::unbounded_channel();
     let Opened {
@@ -184,6 +188,11 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     let recorder = Recorder::start(&config.accounting_storage).map_err(Fault::unavailable)?;
     let (events, mut node_events) = mpsc::channel(QUEUE);
     let node = Node::start(config.node(), events).map_err(Fault::unavailable)?;
+    // Behind the node: the storage that records go to may be this very daemon.
+    let shipper = (config.shipping())
+        .map(|source| Shipper::start(source, durable))
+        .transpose()
+        .map_err(Fault::unavailable)?;
     let (asks, mut asked) = mpsc::channel(QUEUE);
     let metrics = Metrics::new("chargingd");
     let gauges = Gauges::register(&metrics, GAUGE_ROWS);
@@ -193,6 +202,8 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     let place = config.store.place();
     let telling = Service::start(config.notifications.clone(), place, writes, &metrics)
         .map_err(Fault::configuration)?;
+    let shipping_gauges =
+        (shipper.as_ref()).map(|_| Gauges::register(&metrics, shipping::GAUGE_ROWS));
     let routes = Routes {
         asks,
         tell: telling.handle(),
@@ -242,6 +253,9 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
                 gauges.set(&driver.core);
                 if let (Some(gauges), Some(recorder)) = (&accounting_gauges, &driver.recorder) {
                     gauges.set(&recorder.figures());
+                }
+                if let (Some(gauges), Some(shipper)) = (&shipping_gauges, &shipper) {
+                    gauges.set(&shipper.figures());
                 }
             }
             request = signals.next() => match request {
@@ -307,6 +321,16 @@ impl Driver {
             let refusal = message.refuse(
                 self.node.identity(),
                 ResultCode::COMMAND_UNSUPPORTED,
+                None,
+                None,
+            );
+            self.node.answer(reply_to, &refusal);
+            return;
+        }
+        if message.encoded_len() > LONGEST_REQUEST {
+            let refusal = message.refuse(
+                self.node.identity(),
+                ResultCode::INVALID_MESSAGE_LENGTH,
                 None,
                 None,
             );

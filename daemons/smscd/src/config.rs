@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tokio_rustls::TlsAcceptor;
+use tollwire_runtime::accounting::{Kind, Shipping, Source};
 use tollwire_runtime::config::{Configuration, Invalid};
 use tollwire_runtime::diameter::{Address, NodeConfig, PeerConfig};
 use tollwire_runtime::records;
@@ -53,6 +54,8 @@ pub struct Config {
     pub spool: SpoolConfig,
     /// Charge records.
     pub records: Records,
+    /// Where charge records are sent.
+    pub accounting: Shipping,
     /// The link to charging.
     pub diameter: Diameter,
     /// The operator's interface.
@@ -215,6 +218,7 @@ impl Configuration for Config {
                 "`max_pdu` is at least 1024, `max_destinations` at least 1".into(),
             );
         }
+        self.accounting.validate()?;
         unique("esme", self.esme.iter().map(|esme| &*esme.system_id))?;
         unique(
             "upstream",
@@ -304,6 +308,17 @@ impl Config {
             max_age_ms: i64::from(self.records.max_age_seconds) * 1000,
             csv: self.records.csv,
         }
+    }
+
+    /// For what sends the records, if they are to be sent.
+    pub fn shipping(&self) -> Option<Source> {
+        self.accounting.source(
+            Kind::Message,
+            "smscd",
+            self.records.directory.clone(),
+            &self.diameter.origin_host,
+            &self.diameter.origin_realm,
+        )
     }
 
     /// For the Diameter node, if a route charges online.

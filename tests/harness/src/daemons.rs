@@ -236,6 +236,18 @@ impl Daemons {
         }
     }
 
+    /// SIGTERM to one, which is given time to finish.
+    ///
+    /// # Panics
+    /// When it does not end well.
+    #[track_caller]
+    pub fn terminate(&mut self, name: &str) {
+        if let Some(mut running) = self.running.remove(name) {
+            running.process.signal(Signal::SIGTERM);
+            running.process.wait_success(PATIENCE);
+        }
+    }
+
     /// SIGTERM to all, in reverse order, each given time to finish.
     pub(crate) fn stop(&mut self) {
         for instance in self.order.clone().into_iter().rev() {

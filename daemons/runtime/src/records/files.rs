@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     Json,
     Csv,
 }
@@ -22,13 +22,13 @@ impl Format {
 
 /// The names of one file's parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Names {
+pub(crate) struct Names {
     stem: PathBuf,
-    pub(super) first: u64,
+    pub(crate) first: u64,
 }
 
 impl Names {
-    pub(super) fn new(directory: &Path, name: &str, first: u64) -> Self {
+    pub(crate) fn new(directory: &Path, name: &str, first: u64) -> Self {
         // Twenty digits hold every u64: the names sort as the numbers do.
         Self {
             stem: directory.join(format!("{name}-{first:020}")),
@@ -36,15 +36,15 @@ impl Names {
         }
     }
 
-    pub(super) fn open(&self, format: Format) -> PathBuf {
+    pub(crate) fn open(&self, format: Format) -> PathBuf {
         self.with(&format!("{}.open", format.extension()))
     }
 
-    pub(super) fn closed(&self, format: Format) -> PathBuf {
+    pub(crate) fn closed(&self, format: Format) -> PathBuf {
         self.with(format.extension())
     }
 
-    pub(super) fn manifest(&self) -> PathBuf {
+    pub(crate) fn manifest(&self) -> PathBuf {
         self.with("manifest.json")
     }
 
@@ -56,7 +56,7 @@ impl Names {
     }
 
     /// Every file in `directory` that has JSON, open or closed, by sequence number.
-    pub(super) fn all(directory: &Path, name: &str) -> io::Result<Vec<Self>> {
+    pub(crate) fn all(directory: &Path, name: &str) -> io::Result<Vec<Self>> {
         let mut firsts = std::collections::BTreeSet::new();
         for entry in std::fs::read_dir(directory).map_err(|error| named(directory, error))? {
             let file_name = entry?.file_name();
@@ -76,12 +76,12 @@ impl Names {
 }
 
 /// The error with the path in front.
-pub(super) fn named(path: &Path, error: io::Error) -> io::Error {
+pub(crate) fn named(path: &Path, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// Makes an empty file, in the place of one that was begun and never synced.
-pub(super) fn create(path: &Path) -> io::Result<File> {
+pub(crate) fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .write(true)
         .create(true)
@@ -92,7 +92,7 @@ pub(super) fn create(path: &Path) -> io::Result<File> {
 }
 
 /// Puts `content` at `path`, whole or not at all.
-pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut temporary = path.to_owned().into_os_string();
     temporary.push(".new");
     let temporary = PathBuf::from(temporary);
@@ -104,6 +104,6 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 /// Makes renames and new files in `directory` durable.
-pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
+pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }

@@ -5,7 +5,7 @@
 //! changes again, and whoever ships files looks at nothing else. What a crash left is mended by
 //! [`RecordWriter::open`]: a torn last line, which was never reported as written, is cut off.
 
-mod files;
+pub(crate) mod files;
 mod recovery;
 
 use std::fs::File;
@@ -14,6 +14,7 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use tollwire_cdr::{ChargeRecord, Record, Timestamp, to_csv_line, to_json_line};
 
 use files::{Format, Names, sync_directory};
@@ -82,6 +83,8 @@ pub struct RecordWriter<R = ChargeRecord> {
     settings: Settings,
     open: Option<Open>,
     last_sequence_number: Option<u64>,
+    /// The same for who reads the files while they are written.
+    durable: watch::Sender<u64>,
     /// A failed append could not be undone in the file: it is mended before the next.
     torn: bool,
     kind: PhantomData<fn(R)>,
@@ -96,16 +99,30 @@ impl<R: Record> RecordWriter<R> {
             settings,
             open: None,
             last_sequence_number: None,
+            durable: watch::Sender::new(0),
             torn: false,
             kind: PhantomData,
         };
         writer.recover(now_unix_ms)?;
+        writer.tell();
         Ok(writer)
     }
 
     /// The last record on disk; `None` if the folder holds none.
     pub fn last_sequence_number(&self) -> Option<u64> {
         self.last_sequence_number
+    }
+
+    /// Up to which number records are on disk, 0 for none, and will not change any more: for who reads the files while
+    /// they are written.
+    pub fn durable(&self) -> watch::Receiver<u64> {
+        self.durable.subscribe()
+    }
+
+    fn tell(&self) {
+        let last = self.last_sequence_number.unwrap_or(0);
+        self.durable
+            .send_if_modified(|told| std::mem::replace(told, last) != last);
     }
 
     /// The last `count` records on disk, the newest first.
@@ -175,6 +192,7 @@ impl<R: Record> RecordWriter<R> {
                 return Err(files::named(&self.settings.directory, error));
             }
             self.last_sequence_number = Some(expected - 1);
+            self.tell();
         }
         self.rotate_if_due(now_unix_ms)
     }

@@ -3,7 +3,7 @@
 //! ```text
 //! connections --Frames----+            +--Send, Close, Connect--> connections
 //! spool --Stored----------+            +--Store--> spool thread
-//! records --RecordsStored-+--> Core ---+--Record--> records thread
+//! records --RecordsStored-+--> Core ---+--Record--> records thread --> files --> Shipper --ACR--> accounting storage
 //! passwords --Checked-----+            +--CheckPassword--> passwords thread
 //! Diameter node --CCA-----+            +--Credit--> Diameter node
 //! admin socket, timer ----+            +--Reply--> admin socket
@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
+use tollwire_runtime::accounting::{self, Shipper};
 use tollwire_runtime::clock::Now;
 use tollwire_runtime::daemon::{self, Fault, Started};
 use tollwire_runtime::diameter::{Node, NodeEvent};
@@ -91,6 +92,11 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     let owed = recovered.owed.iter();
     let owed = owed.filter(|owed| !owed.record_written).count();
     let records = Records::start(&config, owed, told.clone()).map_err(Fault::unavailable)?;
+    // Dropped after the driver, whose records it sends.
+    let shipper = (config.shipping())
+        .map(|source| Shipper::start(source, records.durable.clone()))
+        .transpose()
+        .map_err(Fault::unavailable)?;
     let passwords = Checker::start(move |link, ok| {
         let _ = told.send(Event::PasswordChecked { link, ok });
     })
@@ -103,6 +109,8 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     let (asks, mut asked) = mpsc::channel::<(Ask, Answer)>(64);
     let metrics = Metrics::new("smscd");
     let gauges = Gauges::register(&metrics, admin::GAUGE_ROWS);
+    let shipping_gauges =
+        (shipper.as_ref()).map(|_| Gauges::register(&metrics, accounting::GAUGE_ROWS));
     let router = admin::router(asks);
     let _serving =
         runtime_admin::serve(&config.admin.socket, config.admin.metrics, router, &metrics)
@@ -160,6 +168,9 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
             _ = alive.tick() => {
                 notify::alive();
                 gauges.set(&driver.core);
+                if let (Some(gauges), Some(shipper)) = (&shipping_gauges, &shipper) {
+                    gauges.set(&shipper.figures());
+                }
             }
             request = signals.next() => match request {
                 Request::Reload => drop(driver.reload(&mut effects)),

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
 use tollwire_cdr::{MessageRecord, Record, Timestamp};
 use tollwire_runtime::clock::Now;
 use tollwire_runtime::pace::Pace;
@@ -27,6 +28,8 @@ pub(super) struct Records {
     queue: Option<Sender<Vec<MessageRecord>>>,
     waiting: Vec<MessageRecord>,
     origin_host: String,
+    /// Up to which number records are on disk.
+    pub(super) durable: watch::Receiver<u64>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -41,6 +44,7 @@ impl Records {
         // The spool forgets a record in the order of writing: what it does not know of is among the newest.
         let newest: Vec<MessageRecord> = writer.newest(owed)?;
         let written = newest.into_iter().map(|record| record.record_id).collect();
+        let durable = writer.durable();
         let (queue, records) = channel();
         let thread = std::thread::Builder::new()
             .name("records".into())
@@ -59,6 +63,7 @@ impl Records {
             queue: Some(queue),
             waiting: Vec::new(),
             origin_host: config.diameter.origin_host.clone(),
+            durable,
             thread: Some(thread),
         })
     }

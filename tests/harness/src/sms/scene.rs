@@ -47,6 +47,8 @@ pub struct Setup {
     pub tls: bool,
     /// Whether there is a second `smscd`, which has the phone and writes the records.
     pub gateway: bool,
+    /// The TCP port of loopback at which `chargingd` keeps accounting records, its own and those of `smscd`.
+    pub accounting: Option<u16>,
 }
 
 impl Default for Setup {
@@ -62,6 +64,7 @@ impl Default for Setup {
             spool: None,
             tls: false,
             gateway: false,
+            accounting: None,
         }
     }
 }
@@ -352,9 +355,21 @@ impl SmsScene {
     fn write_configurations(&self) {
         let at = |name: &str| self.scratch.path().join(name).display().to_string();
         let hash = tollwire_runtime::password::hash(PASSWORD).expect("a salt");
+        let (also, storage) = match self.setup.accounting {
+            Some(port) => (
+                format!(", \"127.0.0.1:{port}\""),
+                format!(
+                    "{}[accounting_storage]\nenabled = true\npath = \"{}\"\n",
+                    shipping(port),
+                    at("accounting.db")
+                ),
+            ),
+            None => (String::new(), String::new()),
+        };
         let chargingd = format!(
-            "[diameter]\norigin_host = \"chargingd.{DOMAIN}\"\norigin_realm = \"{DOMAIN}\"\nlisten = [\"unix:{}\"]\n\
-             [store]\npath = \"{}\"\n[records]\ndirectory = \"{}\"\n[tariffs]\nfile = \"{}\"\n[admin]\nsocket = \"{}\"\n",
+            "[diameter]\norigin_host = \"chargingd.{DOMAIN}\"\norigin_realm = \"{DOMAIN}\"\n\
+             listen = [\"unix:{}\"{also}]\n[store]\npath = \"{}\"\n[records]\ndirectory = \"{}\"\n\
+             [tariffs]\nfile = \"{}\"\n[admin]\nsocket = \"{}\"\n{storage}",
             at("ro.sock"),
             at("chargingd.db"),
             at("records"),
@@ -427,15 +442,24 @@ impl SmsScene {
              [retry]\n{retry}[limits]\n{}[timers]\n{}[tariffs]\nclasses = \"{}\"\n\
              [spool]\ndirectory = \"{spool}\"\nsegment_octets = {SEGMENT}\n[records]\ndirectory = \"{}\"\n\
              [diameter]\norigin_host = \"{name}.{DOMAIN}\"\norigin_realm = \"{DOMAIN}\"\ncharging = \"unix:{}\"\n\
-             charging_realm = \"{DOMAIN}\"\n[admin]\nsocket = \"{}\"\n",
+             charging_realm = \"{DOMAIN}\"\n[admin]\nsocket = \"{}\"\n{}",
             setup.limits,
             setup.timers,
             at("classes.toml".into()),
             at(format!("{name}-records")),
             at("ro.sock".into()),
             at(format!("{name}.admin")),
+            setup.accounting.map(shipping).unwrap_or_default(),
         )
     }
+}
+
+/// Records are sent to the storage at `port`, and soon again if it does not take them.
+fn shipping(port: u16) -> String {
+    format!(
+        "[accounting]\nserver = \"127.0.0.1:{port}\"\nrealm = \"{DOMAIN}\"\nwindow = 20\n\
+         request_timeout_ms = 2000\nretry_first_ms = 20\nretry_most_ms = 500\n"
+    )
 }
 
 /// Everything is tried again after a second.

@@ -1,0 +1,125 @@
+//! `[accounting]`: where a daemon's records go.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tollwire_diameter::peer::Backoff;
+
+use super::{Kind, Source};
+use crate::config::Invalid;
+use crate::diameter::{Address, NodeConfig, PeerConfig};
+
+/// The table as the file has it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Shipping {
+    /// Where the accounting server listens; nothing is sent if absent.
+    pub server: Option<Address>,
+    /// Tried in turn after `server`.
+    pub alternatives: Vec<Address>,
+    /// Its realm.
+    pub realm: String,
+    /// Origin-Host of the records; absent: `records.` before the daemon's own.
+    pub origin_host: Option<String>,
+    /// Whether the server may be on another host.
+    pub allow_remote: bool,
+    /// Records that may wait for their acknowledgement.
+    pub window: usize,
+    /// Milliseconds for an answer, over all retransmissions.
+    pub request_timeout_ms: u64,
+    /// Milliseconds before a record that was not kept is sent again; doubles up to the second one.
+    pub retry_first_ms: u64,
+    /// The longest such pause.
+    pub retry_most_ms: u64,
+    /// Seconds of silence before a watchdog.
+    pub watchdog_seconds: u64,
+}
+
+impl Default for Shipping {
+    fn default() -> Self {
+        Self {
+            server: None,
+            alternatives: Vec::new(),
+            realm: "localdomain".into(),
+            origin_host: None,
+            allow_remote: false,
+            window: 100,
+            request_timeout_ms: 10_000,
+            retry_first_ms: 1_000,
+            retry_most_ms: 60_000,
+            watchdog_seconds: 30,
+        }
+    }
+}
+
+impl Shipping {
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// The key that does not do.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        let refuse = |key: &str, what: &str| Err(Invalid::new(format!("accounting.{key}"), what));
+        if self.window == 0 || self.window > 10_000 {
+            return refuse("window", "1 to 10000");
+        }
+        if self.retry_first_ms == 0 || self.retry_most_ms < self.retry_first_ms {
+            return refuse("retry_first_ms", "1 or more, and at most `retry_most_ms`");
+        }
+        // RFC 3539 3.4.1: Tw is no less than 6 s.
+        if self.watchdog_seconds < 6 {
+            return refuse("watchdog_seconds", "at least 6");
+        }
+        if self.request_timeout_ms == 0 {
+            return refuse("request_timeout_ms", "at least 1");
+        }
+        Ok(())
+    }
+
+    /// Where the records of `daemon`, whose Diameter node is `origin_host` of `origin_realm`, come from; `None` if
+    /// they are not to be sent.
+    pub fn source(
+        &self,
+        kind: Kind,
+        name: &str,
+        directory: PathBuf,
+        origin_host: &str,
+        origin_realm: &str,
+    ) -> Option<Source> {
+        let server = self.server.clone()?;
+        let origin_host = self
+            .origin_host
+            .clone()
+            .unwrap_or_else(|| format!("records.{origin_host}"));
+        Some(Source {
+            kind,
+            directory,
+            name: name.into(),
+            server_realm: self.realm.clone(),
+            window: self.window,
+            retry: Backoff {
+                first: Duration::from_millis(self.retry_first_ms),
+                max: Duration::from_millis(self.retry_most_ms),
+            },
+            node: NodeConfig {
+                origin_host,
+                origin_realm: origin_realm.into(),
+                product_name: format!("Tollwire {name}"),
+                acct_application_ids: vec![
+                    tollwire_diameter::dictionary::APPLICATION_BASE_ACCOUNTING,
+                ],
+                connect: vec![PeerConfig {
+                    name: super::shipper::SERVER.into(),
+                    address: server,
+                    alternatives: self.alternatives.clone(),
+                    origin_host: None,
+                }],
+                allow_remote: self.allow_remote,
+                watchdog: Duration::from_secs(self.watchdog_seconds),
+                request_timeout: Duration::from_millis(self.request_timeout_ms),
+                max_pending: self.window,
+                ..NodeConfig::default()
+            },
+        })
+    }
+}
