@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the build and the tests need from Debian, and two Python packages from PyPI: only what is missing,
+# Installs what the build and the tests need from Debian, and Python packages from PyPI: only what is missing,
 # without questions.
 set -eu
 
@@ -14,7 +14,7 @@ for package in $needed; do
         missing="$missing $package"
 done
 
-# smpplib and pyslp, into an environment of their own below target/.
+# smpplib, pyslp, aiosmtpd and python-diameter, into an environment of their own below target/.
 python_packages() {
     here=$(cd "$(dirname "$0")/.." && pwd)
     wanted=$here/tests/netns/requirements.txt

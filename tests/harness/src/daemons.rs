@@ -392,8 +392,9 @@ impl Daemons {
         self.ask(daemon, "GET", path, None)
     }
 
+    /// Has `chargingd` do something.
     #[track_caller]
-    pub(crate) fn operate(&self, operation: &Value) {
+    pub fn operate(&self, operation: &Value) {
         self.ask("chargingd", "POST", "/operations", Some(operation));
     }
 

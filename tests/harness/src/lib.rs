@@ -4,7 +4,8 @@
 //! own. [`daemons::Daemons`] runs `sipd`, `pinholed` and `chargingd` in the router. Phones are
 //! [`sipp::Sipp`] (an independent peer driven by a scenario) or [`phone::Phone`] (a SIP endpoint
 //! that a test moves step by step), and [`media`] sends RTP and counts what arrives. [`sms`] has the
-//! peers and the scene of short messages, [`slp`] those of service discovery.
+//! peers and the scene of short messages, [`slp`] those of service discovery, [`told`] those that
+//! `chargingd` tells what happens to accounts.
 //!
 //! Everything here belongs to tests: a failed step panics with what it waited for and with the end
 //! of the logs. Whatever a test started or created is gone when its values are dropped, and what a
@@ -21,4 +22,5 @@ pub mod scene;
 pub mod sipp;
 pub mod slp;
 pub mod sms;
+pub mod told;
 pub mod wait;

@@ -232,13 +232,13 @@ impl Worker {
                 }
                 Effect::End(key, end) => {
                     if let End::GivenUp(why) = &end {
-                        tracing::warn!(notification = key.id, contact = %key.contact, why, "a customer is not told");
+                        tracing::info!(notification = key.id, contact = %key.contact, why, "a customer is not told");
                     }
                     writes.push((key.clone(), Mutation::NotificationEnded(Box::new(key))));
                 }
                 Effect::Later(waiting) => {
                     let key = waiting.task.key();
-                    tracing::info!(notification = key.id, contact = %key.contact, attempts = waiting.task.attempts, error = waiting.error, "a customer is told later");
+                    tracing::debug!(notification = key.id, contact = %key.contact, attempts = waiting.task.attempts, error = waiting.error, "a customer is told later");
                     writes.push((key, Mutation::NotificationLater(Box::new(waiting))));
                 }
                 Effect::Load {

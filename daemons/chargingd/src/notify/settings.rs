@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use tollwire_runtime::config::Invalid;
 
-use super::{Channel, Contact, Limits};
+use super::{Channel, Contact, Limits, Texts};
 
 /// The authorities that Debian trusts.
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -301,7 +301,10 @@ impl Notifications {
                 "a file with the secret that webhooks are signed with",
             );
         }
-        Ok(())
+        match Texts::load(self.texts.as_deref(), &self.language) {
+            Ok(_) => Ok(()),
+            Err(error) => wrong("texts", &error),
+        }
     }
 
     /// How the queue treats each channel that is on.

@@ -43,6 +43,8 @@ pub struct Setup {
     pub retry: String,
     /// Where the spool is, if not beside everything else.
     pub spool: Option<String>,
+    /// More of `chargingd.toml`. `@FOLDER@` is where its files are.
+    pub chargingd: String,
     /// Whether it listens with TLS besides.
     pub tls: bool,
     /// Whether there is a second `smscd`, which has the phone and writes the records.
@@ -62,6 +64,7 @@ impl Default for Setup {
             timers: String::new(),
             retry: String::new(),
             spool: None,
+            chargingd: String::new(),
             tls: false,
             gateway: false,
             accounting: None,
@@ -375,7 +378,8 @@ impl SmsScene {
             at("records"),
             at("tariffs.toml"),
             at("chargingd.admin"),
-        );
+        ) + &(self.setup.chargingd)
+            .replace("@FOLDER@", &self.scratch.path().display().to_string());
         let write = |name: &str, text: &str| {
             let path = self.scratch.write(name, text);
             fs::set_permissions(path, fs::Permissions::from_mode(0o640)).expect("its own file");
