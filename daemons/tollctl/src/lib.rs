@@ -9,6 +9,7 @@ mod context;
 mod failure;
 mod ledger;
 mod money;
+mod notify;
 mod pinholes;
 mod rate;
 mod records;
@@ -66,6 +67,9 @@ enum Command {
     /// Accounting records that elements sent (RFC 6733 section 9).
     #[command(subcommand)]
     Accounting(accounting::Accounting),
+    /// Whom customers' notifications reach.
+    #[command(subcommand)]
+    Notify(notify::Notify),
     /// Media flows that are let through.
     Pinholes,
     /// Short messages.
@@ -128,6 +132,7 @@ async fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure>
         Command::Call(command) => calls::run(command, context).await,
         Command::Records(command) => records::run(command, context).await,
         Command::Accounting(command) => accounting::run(command, context).await,
+        Command::Notify(command) => notify::run(command, context).await,
         Command::Pinholes => pinholes::list(context).await,
         Command::Sms(command) => sms::run(command, context).await,
         Command::Slp(command) => slp::run(command, context).await,

@@ -151,11 +151,10 @@ fn wait_until_nobody_waits(scene: &SmsScene) {
 #[track_caller]
 fn wait_for_error(scene: &SmsScene, error: &str) -> Value {
     wait_for(error, PATIENCE, || {
-        let found = waiting(scene).into_iter().find(|waiting| {
+        waiting(scene).into_iter().find(|waiting| {
             let last = waiting["error"].as_str().expect("a text");
             last.contains(error)
-        });
-        found
+        })
     })
 }
 

@@ -99,3 +99,100 @@ fn waiting(row: Row<'_>) -> Result<Waiting, Cause> {
 fn count(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effect::Mutation;
+    use crate::notify::{Key, Kind};
+    use crate::store::backend::Backend;
+    use crate::store::batch::Batch;
+    use crate::store::sqlite::Sqlite;
+
+    fn notification(id: u64, contacts: &[&str]) -> Notification {
+        Notification {
+            id,
+            unix_ms: 1000 + i64::try_from(id).unwrap(),
+            account: "alice".into(),
+            subject: "alice/gprs".into(),
+            kind: Kind::Recharged,
+            balance: 5,
+            unit: "octets".into(),
+            amount: 3,
+            language: "de".into(),
+            contacts: contacts.iter().map(|text| text.parse().unwrap()).collect(),
+        }
+    }
+
+    fn write(store: &mut Sqlite, mutations: &[Mutation]) {
+        let batch = Batch::of(mutations.iter(), None).unwrap();
+        store.write(&batch).unwrap();
+    }
+
+    fn ids(tasks: &[Task]) -> Vec<u64> {
+        tasks.iter().map(|task| task.notification.id).collect()
+    }
+
+    #[test]
+    fn each_contact_waits_by_itself_until_its_end() {
+        let folder = std::env::temp_dir().join(format!("notification-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut store = Sqlite::open(&folder.join("chargingd.db")).unwrap();
+        let (sms, mail) = ("sms:+491701234", "mailto:alice@example.org");
+        let made: Vec<Mutation> = (1..=3)
+            .map(|id| {
+                let contacts: &[&str] = if id == 2 { &[mail] } else { &[sms, mail, sms] };
+                Mutation::Notification(Box::new(notification(id, contacts)))
+            })
+            .collect();
+        write(&mut store, &made);
+        // Only what is due, of this channel, and so much; and when the next one is.
+        let (tasks, next) = due(&mut store, Channel::Sms, 1002, 10).unwrap();
+        assert_eq!((ids(&tasks), next), (vec![1], Some(1003)));
+        let (tasks, next) = due(&mut store, Channel::Mail, 5000, 2).unwrap();
+        assert_eq!((ids(&tasks), next), (vec![1, 2], None));
+        assert_eq!(*tasks[0].notification, notification(1, &[sms, mail, sms]));
+        assert_eq!(tasks[0].contact, mail.parse().unwrap());
+        assert!(due(&mut store, Channel::Sip, 5000, 2).unwrap().0.is_empty());
+        let counts = waiting_by_channel(&mut store).unwrap();
+        assert_eq!(
+            counts,
+            BTreeMap::from([("sms".into(), 2), ("mail".into(), 3)])
+        );
+
+        // One fails, one is told.
+        let mut task = tasks[0].clone();
+        task.attempts = 1;
+        let later = Waiting {
+            task,
+            next_unix_ms: 9000,
+            error: "busy".into(),
+        };
+        let ended = Key {
+            id: 2,
+            contact: mail.parse().unwrap(),
+        };
+        let after = [
+            Mutation::NotificationLater(Box::new(later.clone())),
+            Mutation::NotificationEnded(Box::new(ended)),
+        ];
+        write(&mut store, &after);
+        let (tasks, next) = due(&mut store, Channel::Mail, 5000, 10).unwrap();
+        assert_eq!((ids(&tasks), next), (vec![3], Some(9000)));
+        let (tasks, _) = due(&mut store, Channel::Mail, 9000, 10).unwrap();
+        assert_eq!(tasks.last().unwrap().attempts, 1);
+        let all = all_waiting(&mut store, 10).unwrap();
+        assert_eq!(all.len(), 4);
+        assert_eq!(all.last(), Some(&later));
+        // The number goes on after all were told.
+        assert_eq!(
+            crate::store::read::state(&mut store)
+                .unwrap()
+                .last_notification,
+            3
+        );
+        drop(store);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -4,6 +4,7 @@ mod account;
 mod accounting;
 mod calls;
 mod daemons;
+mod notify;
 mod records;
 mod slp;
 mod subscriber;
