@@ -250,8 +250,8 @@ fn tariffs_are_listed_and_files_of_them_checked() {
         "name": "day", "prefixes": ["", "49"], "currency": "EUR", "setup_fee_micro": 50_000,
         "price_per_minute_micro": 60_000, "first_increment_seconds": 60, "next_increment_seconds": 1,
     });
-    let table = "NAME  SET-UP  PER MINUTE  CURRENCY  INCREMENTS  PREFIXES\n\
-                 day     0.05        0.06  EUR       60/1        (all) 49\n";
+    let table = "NAME  SET-UP  PRICE     CURRENCY  INCREMENTS  PREFIXES\n\
+                 day     0.05  0.06/min  EUR       60/1        (all) 49\n";
     let daemons = Daemons::answering(&[("GET /tariffs", json!([tariff]))]);
     assert_eq!(daemons.prints(&["tariff", "list"]), table);
 
@@ -292,24 +292,25 @@ fn a_price_is_explained_line_by_line() {
         lines,
         [
             "PART OF AMOUNT",
-            "set-up fee the call is answered 0.05",
+            "set-up fee the begin 0.05",
             "time 30 s from second 0 at 0.00 a minute 0.00",
             "time 30 s from second 30 at 0.60 a minute 0.30",
             "time 35 s from second 60 at 0.10 a minute 0.058333",
-            "rounding up to what is charged 0.000001",
-            "price 95 s, charged as 95 s (1/1), in EUR by tariff \"day\" 0.408334",
+            "rounding up to a whole micro-unit 0.000001",
+            "price 95 s, charged as 95 s, in EUR by tariff \"day\" 0.408334",
         ]
     );
     let short = daemons.prints(&["rate", "--to", "+49301", "--for", "10"]);
     assert!(
-        short.contains("minimum     up to what is charged") && short.contains("0.05\n"),
+        short.contains("minimum     up to what is charged at least") && short.contains("0.05\n"),
         "{short}"
     );
     let found: Value =
         serde_json::from_str(&daemons.prints(&["--json", "rate", "--to", "+4930", "--for", "95s"]))
             .unwrap();
     assert_eq!(found["price_micro"], 408_334);
-    assert_eq!(found["stretches"][2]["amount_micro"], 58_333);
+    assert_eq!(found["lines"][3]["amount_micro"], 58_333);
+    assert_eq!(found["charged"]["seconds"], 95);
     let outcome = daemons.run(&["rate", "--to", "+1555", "--for", "1s"]);
     assert_eq!(outcome.code, 1);
     assert!(
@@ -321,4 +322,98 @@ fn a_price_is_explained_line_by_line() {
         listed.contains("30 s free, at least 0.10, 0.10 from 60 s"),
         "{listed}"
     );
+}
+
+#[test]
+fn a_price_by_the_clock_and_by_who_calls_is_explained() {
+    let tariffs = json!([
+        {
+            "name": "day", "prefixes": ["49"], "currency": "EUR", "price_per_minute_micro": 60_000,
+            "time_zone": "Europe/Berlin", "tax_basis_points": 1_900,
+            "periods": [{ "days": ["mon-fri"], "from": "08:00", "to": "18:00", "price_per_minute_micro": 600_000 }],
+        },
+        { "name": "staff", "currency": "EUR", "price_per_minute_micro": 0, "calling_groups": ["staff"] },
+        {
+            "name": "video", "currency": "EUR", "price_per_minute_micro": 500_000, "price_per_megabyte_micro": 30_000_000,
+            "included_bits_per_second": 1_000_000, "rating_groups": [20],
+        },
+        {
+            "name": "stars", "currency": "EUR", "price_per_event_micro": 190_000, "service_identifiers": [7],
+            "provider": "stars.example", "commission_basis_points": 3_050,
+        },
+    ]);
+    let daemons = Daemons::answering(&[
+        ("GET /tariffs", tariffs),
+        ("GET /calling-groups", json!({ "staff": ["493012"] })),
+    ]);
+    let lines = |arguments: &[&str]| -> Vec<String> {
+        let printed = daemons.prints(&[&["rate"], arguments].concat());
+        let lines = printed.lines().skip(1);
+        lines
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect()
+    };
+    let at = [
+        "--at",
+        "2026-11-20T16:59:00Z",
+        "--for",
+        "90s",
+        "--to",
+        "+4930",
+    ];
+    assert_eq!(
+        lines(&at),
+        [
+            "time 60 s from second 0 at 0.60 a minute, Fri 2026-11-20 17:59:00 CET, period 1 0.60",
+            "time 30 s from second 60 at 0.06 a minute, Fri 2026-11-20 18:00:00 CET 0.03",
+            "price 90 s, charged as 90 s, in EUR by tariff \"day\" 0.63",
+            "tax contained, 19 % 0.100588",
+        ]
+    );
+    let staff = lines(&[&at[..], &["--from", "tel:+49-3012-5"]].concat());
+    assert!(
+        staff.last().unwrap().contains("by tariff \"staff\" 0.00"),
+        "{staff:?}"
+    );
+    assert_eq!(
+        lines(&["--class", "20", "--for", "1m", "--octets", "7501000"]),
+        [
+            "time 60 s from second 0 at 0.50 a minute 0.50",
+            "volume 1000 octets from octet 0 at 30.00 for 1000000 0.03",
+            "price 60 s, charged as 60 s, and 7501000 octets, 1000 of them above 1000000 bit/s, charged as 1000, \
+             in EUR by tariff \"video\" 0.53",
+        ]
+    );
+    assert_eq!(
+        lines(&["--service", "7", "--events", "2"]),
+        [
+            "events 2 from number 1 at 0.19 each 0.38",
+            "price 2 events, in EUR by tariff \"stars\" 0.38",
+        ]
+    );
+    let outcome = daemons.run(&[
+        "rate",
+        "--class",
+        "20",
+        "--service",
+        "9",
+        "--currency",
+        "usd",
+    ]);
+    assert!(
+        outcome
+            .err
+            .contains("no tariff in USD is for what calls nobody of rating group 20 of service 9"),
+        "{outcome:?}"
+    );
+    let listed = daemons.prints(&["tariff", "list"]);
+    for told in [
+        "0.50/min + 30.00/MB above 1000000 bit/s",
+        "1 period in Europe/Berlin, tax 19 %",
+        "callers staff",
+        "rating group 20",
+        "service 7, for stars.example, commission 30.50 %",
+    ] {
+        assert!(listed.contains(told), "{told}: {listed}");
+    }
 }
