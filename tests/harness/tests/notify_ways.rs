@@ -395,6 +395,41 @@ fn mail_goes_to_a_relay_that_wants_tls_and_a_password() {
 }
 
 #[test]
+fn crashes_lose_nobody_and_repeat_only_what_was_under_way() {
+    const NOTIFICATIONS: u64 = 300;
+    const CRASHES: usize = 5;
+    const IN_FLIGHT: usize = 4;
+    let more = format!("{NETWORKS}\nallow_http = true\nin_flight = {IN_FLIGHT}");
+    let mut scene = scene(&webhook(&more));
+    // Down at first, so that everybody waits.
+    for _ in 0..NOTIFICATIONS {
+        tell(&scene, &hook("http", "/"));
+    }
+    let mut receiver = start_webhook(&scene, false);
+    for crash in 1..=CRASHES {
+        receiver.wait_for("call", crash * 40);
+        kill_and_start(&mut scene);
+    }
+    wait_until_nobody_waits(&scene);
+    let calls = receiver.events("call");
+    let mut times = std::collections::BTreeMap::<u64, Vec<&Value>>::new();
+    for call in &calls {
+        let id = call["body"]["id"].as_u64().expect("a number");
+        times.entry(id).or_default().push(&call["key"]);
+    }
+    assert!(
+        times.keys().copied().eq(1..=NOTIFICATIONS),
+        "{:?}",
+        times.keys()
+    );
+    for keys in times.values() {
+        assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");
+    }
+    let again = calls.len() - times.len();
+    assert!(again <= CRASHES * IN_FLIGHT, "{again} calls were repeated");
+}
+
+#[test]
 fn charging_goes_on_while_nobody_can_be_told() {
     const NOTIFICATIONS: usize = 100;
     const PRICE_MICRO: i64 = 10_000;

@@ -165,7 +165,7 @@ impl<'a> Link<'a> {
 
     fn take(&mut self, job: Job) {
         let notification = &job.letter.task.notification;
-        // Two octets of the number: what belongs together within a few minutes.
+        // What belongs together within a few minutes has the number's last octet in common.
         let [.., low] = notification.id.to_be_bytes();
         let cut = segments(&job.letter.rendered.text, low);
         self.last += 1;

@@ -54,6 +54,8 @@ pub(super) struct Line {
     /// Keys of `ready`.
     waiting: HashSet<Key>,
     servers: HashMap<Box<str>, Server>,
+    /// Of them those that did not answer last.
+    unreachable: usize,
     /// The store has more that is due.
     behind: bool,
     loading: bool,
@@ -89,6 +91,7 @@ impl Line {
             under_way: HashMap::new(),
             waiting: HashSet::new(),
             servers: HashMap::new(),
+            unreachable: 0,
             behind: true,
             loading: false,
             stored_meanwhile: HashSet::new(),
@@ -236,6 +239,9 @@ impl Line {
         let name = key.contact.server();
         if let Some(server) = self.servers.get_mut(&name) {
             server.in_flight = server.in_flight.saturating_sub(1);
+            if server.failures > 0 {
+                self.unreachable = self.unreachable.saturating_sub(1);
+            }
             server.failures = 0;
             server.paused_until = None;
             if server.in_flight == 0 {
@@ -253,6 +259,7 @@ impl Line {
         server.in_flight = server.in_flight.saturating_sub(1);
         // Of several attempts that fail together one counts.
         if server.paused_until.is_none_or(|until| until <= now.instant) {
+            self.unreachable += usize::from(server.failures == 0);
             server.failures = server.failures.saturating_add(1);
             let pause = back_off_ms(first, most, server.failures);
             let pause = Duration::from_millis(pause.unsigned_abs());
@@ -388,6 +395,8 @@ impl Line {
     fn forget_servers(&mut self) {
         if self.servers.len() >= MAX_SERVERS {
             self.servers.retain(|_, server| server.in_flight > 0);
+            let failing = |server: &&Server| server.failures > 0;
+            self.unreachable = self.servers.values().filter(failing).count();
         }
     }
 
@@ -396,13 +405,11 @@ impl Line {
         let load = self
             .next_load_unix_ms
             .map(|at| Duration::from_millis(at.saturating_sub(now.unix_ms).max(0).unsigned_abs()));
-        let pause = self
-            .servers
-            .values()
-            .filter_map(|server| server.paused_until)
+        // Where each contact names its own server, what waits for one waits in the store.
+        let waits = self.channel.has_one_server() && !self.ready.is_empty();
+        let pause = (self.servers.get("").filter(|_| waits))
+            .and_then(|server| server.paused_until)
             .filter(|until| *until > now.instant)
-            .min()
-            .filter(|_| !self.ready.is_empty())
             .map(until);
         [load, pause, self.store_again_at.map(until)]
             .into_iter()
@@ -411,7 +418,6 @@ impl Line {
     }
 
     pub(super) fn state(&self) -> State {
-        let paused = |server: &&Server| server.failures > 0;
         State {
             channel: self.channel,
             enabled: self.limits.enabled,
@@ -419,7 +425,7 @@ impl Line {
             told: self.told,
             failed: self.failed,
             given_up: self.given_up,
-            unreachable: self.servers.values().filter(paused).count(),
+            unreachable: self.unreachable,
             error: self.error.clone(),
         }
     }

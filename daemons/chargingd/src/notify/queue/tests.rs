@@ -422,6 +422,8 @@ fn a_store_that_cannot_be_read_is_asked_again() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     /// Whatever fails and however often everything crashes: all are told at last, and nobody after that was stored.
     #[test]
     fn crashes_lose_nothing(
