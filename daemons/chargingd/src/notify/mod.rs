@@ -116,7 +116,7 @@ pub struct Waiting {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// The balance fell below a threshold.
+    /// The balance fell to a threshold or below it.
     ThresholdCrossed,
     /// The account was recharged.
     Recharged,
