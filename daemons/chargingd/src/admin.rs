@@ -10,7 +10,8 @@
 //! | `GET /ledger?account=&limit=` | entries, the newest last |
 //! | `GET /trial-balance` | [`crate::store::TrialBalance`] |
 //! | `GET /notifications?limit=` | each channel, and the contacts that are still to be told, the next first |
-//! | `GET /health`, `GET /metrics` | |
+//! | `GET /health` | whether this instance is `active`, on `standby` (and who is active), or its database `away` |
+//! | `GET /metrics` | |
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +22,7 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tollwire_cdr::{ChargeRecord, from_json_line};
 use tollwire_runtime::admin::Problem;
 
@@ -29,6 +30,7 @@ use crate::core::Core;
 use crate::effect::{AccountView, Refusal};
 use crate::event::Operation;
 use crate::notify;
+use crate::role::Role;
 use crate::session::Session;
 use crate::store;
 
@@ -54,6 +56,8 @@ pub(crate) struct Routes {
     pub(crate) store: store::Place,
     /// The record files.
     pub(crate) records: PathBuf,
+    /// What this instance may do.
+    pub(crate) role: watch::Receiver<Role>,
 }
 
 /// A running session as the operator sees it.
@@ -111,7 +115,7 @@ impl From<Refusal> for Problem {
             Refusal::NotFound(_) => StatusCode::NOT_FOUND,
             Refusal::Conflict(_) => StatusCode::CONFLICT,
             Refusal::Invalid(_) => StatusCode::BAD_REQUEST,
-            Refusal::NotStored => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::NotStored | Refusal::Standby(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, refusal.to_string())
     }
@@ -120,10 +124,7 @@ impl From<Refusal> for Problem {
 /// All routes but `/metrics`.
 pub(crate) fn router(routes: Routes) -> Router {
     Router::new()
-        .route(
-            "/health",
-            get(|| async { Json(serde_json::json!({ "status": "ok" })) }),
-        )
+        .route("/health", get(health))
         .route("/accounts", get(accounts))
         .route("/accounts/{name}", get(account))
         .route("/operations", post(operation))
@@ -164,6 +165,20 @@ impl Routes {
             Err(_) => Problem::unavailable("the daemon is stopping").into_response(),
         }
     }
+}
+
+/// The process is well, whatever its role.
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    #[serde(flatten)]
+    role: Role,
+}
+
+async fn health(State(routes): State<Routes>) -> Json<Health> {
+    let role = routes.role.borrow().clone();
+    let status = "ok";
+    Json(Health { status, role })
 }
 
 async fn accounts(State(routes): State<Routes>) -> Response {

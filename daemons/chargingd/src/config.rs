@@ -14,7 +14,7 @@ use crate::accounting;
 use crate::core;
 use crate::notify::Notifications;
 use crate::rating::{Book, RatingTable};
-use crate::store::Place;
+use crate::store::{Place, Server, Url};
 use crate::tariff::{Tariff, TariffTable};
 
 /// Octets of the longest Accounting-Request: a record's JSON may take six octets for one of the request, of at most 64
@@ -79,26 +79,73 @@ impl Default for Diameter {
     }
 }
 
-/// `[store]`
+/// `[store]`: a file of our own, or a database of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Store {
-    /// The database file.
-    pub path: PathBuf,
+    /// The database file; with neither this nor `url`, [`STORE_PATH`].
+    pub path: Option<PathBuf>,
+    /// The database of a PostgreSQL server.
+    pub url: Option<Url>,
+    /// The file with its password.
+    pub password_file: Option<PathBuf>,
+    /// The authorities that sign the server's certificate.
+    pub tls_ca_file: Option<PathBuf>,
+    /// How long the server, or the instance that works, may be silent before it counts as lost, seconds.
+    pub takeover_seconds: u64,
 }
+
+/// The database file, where none is named.
+pub const STORE_PATH: &str = "/var/lib/tollwire/chargingd/chargingd.db";
 
 impl Default for Store {
     fn default() -> Self {
         Self {
-            path: "/var/lib/tollwire/chargingd/chargingd.db".into(),
+            path: None,
+            url: None,
+            password_file: None,
+            tls_ca_file: None,
+            takeover_seconds: 5,
         }
     }
 }
 
 impl Store {
-    /// Where the store is.
-    pub fn place(&self) -> Place {
-        Place::File(self.path.clone())
+    fn validate(&self) -> Result<(), Invalid> {
+        if self.takeover_seconds < 2 || self.takeover_seconds > 300 {
+            return Err(Invalid::new("store.takeover_seconds", "2 to 300"));
+        }
+        let Some(url) = &self.url else {
+            for (key, file) in [
+                ("store.password_file", &self.password_file),
+                ("store.tls_ca_file", &self.tls_ca_file),
+            ] {
+                if file.is_some() {
+                    return Err(Invalid::new(key, "is for store.url, which is missing"));
+                }
+            }
+            return Ok(());
+        };
+        if self.path.is_some() {
+            return Err(Invalid::new(
+                "store.path",
+                "take out either this or store.url: the store is in one of them",
+            ));
+        }
+        if url.has_password() && self.password_file.is_some() {
+            return Err(Invalid::new(
+                "store.password_file",
+                "take out either this or the password in store.url",
+            ));
+        }
+        if url.wants_tls() && self.tls_ca_file.is_none() {
+            return Err(Invalid::new(
+                "store.tls_ca_file",
+                "is missing: the server is on another host; name its authorities, or write ?sslmode=disable at the \
+                 end of store.url if the path is protected by other means",
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -249,6 +296,7 @@ impl Configuration for Config {
         at_least("grants.max_sessions", self.grants.max_sessions as u64, 1)?;
         self.accounting.validate()?;
         self.accounting_storage.validate()?;
+        self.store.validate()?;
         if self.diameter.listen.is_empty() {
             return Err(Invalid::new("diameter.listen", "at least one address"));
         }
@@ -257,6 +305,20 @@ impl Configuration for Config {
 }
 
 impl Config {
+    /// Where the store is.
+    pub fn place(&self) -> Place {
+        match &self.store.url {
+            Some(url) => Place::Server(Box::new(Server {
+                url: url.clone(),
+                password_file: self.store.password_file.clone(),
+                tls_ca_file: self.store.tls_ca_file.clone(),
+                takeover: Duration::from_secs(self.store.takeover_seconds),
+                origin_host: self.diameter.origin_host.clone(),
+            })),
+            None => Place::File((self.store.path.clone()).unwrap_or_else(|| STORE_PATH.into())),
+        }
+    }
+
     /// The node's part.
     pub fn node(&self) -> NodeConfig {
         NodeConfig {

@@ -15,10 +15,10 @@ use std::collections::HashMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tollwire_diameter::base::AbortSessionRequest;
-use tollwire_diameter::credit_control::CreditControlRequest;
-use tollwire_diameter::{Message, ResultCode, dictionary};
+use tollwire_diameter::credit_control::{CcSessionFailover, CreditControlRequest};
+use tollwire_diameter::{Avp, Message, ResultCode, dictionary};
 use tollwire_runtime::accounting::{self as shipping, Shipper};
 use tollwire_runtime::clock::Now;
 use tollwire_runtime::daemon::{self, Fault, Started};
@@ -32,11 +32,12 @@ use crate::accounting::{self, Recorder};
 use crate::admin::{self, Ask, Routes};
 use crate::answer;
 use crate::config::Config;
-use crate::core::Core;
+use crate::core::{Core, State};
 use crate::effect::{AccountView, Effect, Mutation, Refusal};
 use crate::event::Event;
 use crate::notify::{Handle, Key, Notification, Service, Write};
 use crate::outbox::{self, Outbox};
+use crate::role::Role;
 use crate::session::Outcome;
 use crate::store::{After, Group, Notice, Opened, Store};
 
@@ -46,6 +47,8 @@ const QUEUE: usize = 4096;
 const TURN: usize = 1024;
 /// Octets of the longest request but for an Accounting-Request: what it says has to fit into one of those.
 const LONGEST_REQUEST: usize = 65_536;
+/// Octets of the longest Session-Id: what an index can hold.
+const LONGEST_SESSION_ID: usize = 1024;
 /// How often the gauges are read.
 const GAUGES: Duration = Duration::from_secs(5);
 
@@ -140,6 +143,9 @@ struct Driver {
     config: Config,
     core: Core,
     epoch: u64,
+    role: watch::Sender<Role>,
+    /// Whether another instance may go on with a session (CC-Session-Failover).
+    failover: bool,
     node: NodeHandle,
     store: Store<Waiting>,
     /// Keeps accounting records, if that is wanted.
@@ -162,19 +168,19 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     let durable = writer.durable();
     let (records, queue) = outbox::queue();
     let (notices, mut notice) = mpsc::unbounded_channel();
+    let place = config.place();
     let Opened {
         store,
-        state,
-        outbox,
+        notice: first,
     } = Store::open(
-        &config.store.place(),
+        &place,
         move |batch| drop(records.send(batch)),
         move |notice| drop(notices.send(notice)),
     )
     .map_err(Fault::unavailable)?;
     let written = store.written();
     // Declared before the driver and so dropped after it: the store's thread ends first, and with it the queue.
-    let _outbox = Outbox::start(writer, outbox, queue, {
+    let _outbox = Outbox::start(writer, queue, {
         let written = std::sync::Mutex::new(written);
         move |number| {
             if let Ok(written) = written.lock()
@@ -198,17 +204,25 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     let gauges = Gauges::register(&metrics, GAUGE_ROWS);
     let accounting_gauges =
         (recorder.as_ref()).map(|_| Gauges::register(&metrics, accounting::GAUGE_ROWS));
+    let role_gauges = Gauges::register(&metrics, ROLE_ROWS);
+    let (role, its_role) = watch::channel(Role::default());
     let (writes, mut told) = mpsc::unbounded_channel();
-    let place = config.store.place();
-    let telling = Service::start(config.notifications.clone(), place, writes, &metrics)
-        .map_err(Fault::configuration)?;
+    let telling = Service::start(
+        config.notifications.clone(),
+        place.clone(),
+        its_role.clone(),
+        writes,
+        &metrics,
+    )
+    .map_err(Fault::configuration)?;
     let shipping_gauges =
         (shipper.as_ref()).map(|_| Gauges::register(&metrics, shipping::GAUGE_ROWS));
     let routes = Routes {
         asks,
         tell: telling.handle(),
-        store: config.store.place(),
+        store: place.clone(),
         records: config.records.directory.clone(),
+        role: its_role,
     };
     let router = admin::router(routes).merge(accounting::router(&config.accounting_storage));
     let _serving =
@@ -216,9 +230,11 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
             .await
             .map_err(Fault::unavailable)?;
     let mut driver = Driver {
-        core: Core::new(config.settings(), tariffs, state),
+        core: Core::new(config.settings(), tariffs, State::default()),
         config,
         epoch: 0,
+        role,
+        failover: place.is_shared(),
         node,
         store,
         recorder,
@@ -227,10 +243,11 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
         operators: HashMap::new(),
         tell: telling.handle(),
     };
+    driver.heed(first);
     let watchdog = notify::watchdog_interval().map_or(GAUGES, |interval| interval.min(GAUGES));
     let mut alive = tokio::time::interval(watchdog);
     notify::ready();
-    tracing::info!(listen = ?driver.config.diameter.listen, accounts = driver.core.accounts().count(), "serving");
+    tracing::info!(listen = ?driver.config.diameter.listen, "serving");
     loop {
         let mut effects = Vec::new();
         let pause = driver.until_deadline();
@@ -245,9 +262,9 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
                 }
             }
             Some(ask) = asked.recv() => driver.ask(ask, &mut effects),
-            Some(notice) = notice.recv() => driver.begin_again(notice),
+            Some(notice) = notice.recv() => driver.heed(notice),
             Some(writes) = told.recv() => driver.store_told(writes),
-            () = tokio::time::sleep(pause) => driver.core.handle(Now::read(), Event::Tick, &mut effects),
+            () = tokio::time::sleep(pause) => driver.tick(&mut effects),
             _ = alive.tick() => {
                 notify::alive();
                 gauges.set(&driver.core);
@@ -257,6 +274,7 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
                 if let (Some(gauges), Some(shipper)) = (&shipping_gauges, &shipper) {
                     gauges.set(&shipper.figures());
                 }
+                role_gauges.set(&driver.role.borrow());
             }
             request = signals.next() => match request {
                 Request::Reload => driver.reload(&path),
@@ -283,6 +301,9 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
 
 impl Driver {
     fn until_deadline(&self) -> Duration {
+        if !self.is_active() {
+            return Duration::from_secs(60);
+        }
         let milliseconds = self
             .core
             .next_deadline_unix_ms()
@@ -327,6 +348,11 @@ impl Driver {
             self.node.answer(reply_to, &refusal);
             return;
         }
+        let elsewhere = self.role.borrow().refuse(self.node.identity(), &message);
+        if let Some(refusal) = elsewhere {
+            self.node.answer(reply_to, &refusal);
+            return;
+        }
         if message.encoded_len() > LONGEST_REQUEST {
             let refusal = message.refuse(
                 self.node.identity(),
@@ -340,6 +366,12 @@ impl Driver {
         match CreditControlRequest::decode(&message) {
             Err(error) => {
                 let refusal = message.refuse_undecodable(self.node.identity(), &error);
+                self.node.answer(reply_to, &refusal);
+            }
+            Ok(request) if !is_storable(&request.session_id) => {
+                let offender = message.find(&dictionary::SESSION_ID).cloned();
+                let code = ResultCode::INVALID_AVP_VALUE;
+                let refusal = message.refuse(self.node.identity(), code, offender, None);
                 self.node.answer(reply_to, &refusal);
             }
             Ok(request) => {
@@ -363,8 +395,16 @@ impl Driver {
 
     fn ask(&mut self, ask: Ask, effects: &mut Vec<Effect>) {
         match ask {
-            Ask::Look(look, sender) => drop(sender.send(look(&self.core))),
+            Ask::Look(look, sender) => {
+                let elsewhere = self.role.borrow().refuse_operator();
+                let found = elsewhere.map_or_else(|| look(&self.core), Err);
+                let _ = sender.send(found);
+            }
             Ask::Change(operation, sender) => {
+                let elsewhere = self.role.borrow().refuse_operator();
+                if let Some(refusal) = elsewhere {
+                    return drop(sender.send(Err(refusal)));
+                }
                 let token = self.next_token();
                 self.operators.insert(token, sender);
                 let event = Event::Operator { token, operation };
@@ -373,11 +413,45 @@ impl Driver {
         }
     }
 
-    /// The store could not keep what memory says: memory follows the disk.
-    fn begin_again(&mut self, notice: Notice) {
-        self.epoch = notice.epoch;
+    fn is_active(&self) -> bool {
+        *self.role.borrow() == Role::Active
+    }
+
+    fn tick(&mut self, effects: &mut Vec<Effect>) {
+        if self.is_active() {
+            self.core.handle(Now::read(), Event::Tick, effects);
+        }
+    }
+
+    /// Memory follows the disk: it begins again when this instance does, and is another's while that one works.
+    fn heed(&mut self, notice: Notice) {
+        let state = match notice {
+            Notice::Active { epoch, state } => {
+                self.epoch = epoch;
+                self.role.send_replace(Role::Active);
+                *state
+            }
+            Notice::Standby { active } => {
+                tracing::info!(
+                    active = active.as_deref().unwrap_or("unknown"),
+                    "another instance works on this database: standing by"
+                );
+                self.role.send_replace(Role::Standby { active });
+                State::default()
+            }
+            Notice::Away => {
+                self.role.send_replace(Role::Away);
+                State::default()
+            }
+        };
         let tariffs = self.core.tariffs().clone();
-        self.core = Core::new(self.config.settings(), tariffs, notice.state);
+        self.core = Core::new(self.config.settings(), tariffs, state);
+        if self.is_active() {
+            tracing::info!(
+                accounts = self.core.accounts().count(),
+                "this instance works"
+            );
+        }
     }
 
     /// What the thread that tells customers wants stored goes to disk with the charges that wait for it anyway.
@@ -454,12 +528,17 @@ impl Driver {
 
     fn answer(&mut self, token: u64, outcome: &Outcome) -> Option<Waiting> {
         let asked = self.asked.remove(&token)?;
-        let answer = answer::credit_control(
+        let mut answer = answer::credit_control(
             self.node.identity(),
             &asked.message,
             &asked.request,
             outcome,
         );
+        if self.failover && !answer.is_error() {
+            let supported = CcSessionFailover::FailoverSupported;
+            let avp = Avp::new(&dictionary::CC_SESSION_FAILOVER, &supported);
+            answer.avps.push(avp);
+        }
         Some(Waiting::Answer {
             node: self.node.clone(),
             reply_to: asked.reply_to,
@@ -490,6 +569,11 @@ impl Driver {
             request: request.encode(0, 0),
         })
     }
+}
+
+/// Whether every database can find a session by this name.
+fn is_storable(session_id: &str) -> bool {
+    session_id.len() <= LONGEST_SESSION_ID && !session_id.contains('\0')
 }
 
 /// What `/metrics` shows.
@@ -528,5 +612,15 @@ const GAUGE_ROWS: &[(&str, &str, Reading<Core>)] = &[
     }),
     ("accounts", "Accounts", |core| {
         core.accounts().count() as u64
+    }),
+];
+
+/// What `/metrics` shows of its part among the instances.
+const ROLE_ROWS: &[(&str, &str, Reading<Role>)] = &[
+    ("active", "Whether this instance works", |role| {
+        u64::from(*role == Role::Active)
+    }),
+    ("store_away", "Whether nothing can be stored now", |role| {
+        u64::from(*role == Role::Away)
     }),
 ];

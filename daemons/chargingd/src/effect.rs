@@ -92,6 +92,9 @@ pub enum Refusal {
     #[error("{0}")]
     Invalid(String),
     /// The store cannot write now.
-    #[error("not stored: the disk is full or failing; see the log")]
+    #[error("not stored: the disk or the database is full, failing or away; see the log")]
     NotStored,
+    /// Another instance works on this database.
+    #[error("this instance stands by; ask {0}")]
+    Standby(String),
 }

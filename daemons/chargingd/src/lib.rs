@@ -18,6 +18,7 @@ pub mod ledger;
 pub mod notify;
 mod outbox;
 pub mod rating;
+mod role;
 pub mod service_account;
 pub mod session;
 pub mod store;

@@ -10,6 +10,8 @@ use tollwire_runtime::clock::Now;
 use tollwire_runtime::pace::Pace;
 use tollwire_runtime::records::{ClosureReason, RecordWriter};
 
+use crate::store::Records;
+
 /// Between attempts, and between looks at the file's age.
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -22,25 +24,26 @@ pub struct Outbox {
 }
 
 /// A queue of records for [`Outbox::start`].
-pub fn queue() -> (Sender<Vec<ChargeRecord>>, Receiver<Vec<ChargeRecord>>) {
+pub fn queue() -> (Sender<Records>, Receiver<Records>) {
     channel()
 }
 
 impl Outbox {
-    /// Writes `waiting`, then what comes through `queue`; calls `written` with the last sequence number on disk.
+    /// Writes what comes through `queue`; calls `written` with the last sequence number on disk.
     pub fn start(
         mut writer: RecordWriter,
-        mut waiting: Vec<ChargeRecord>,
-        queue: Receiver<Vec<ChargeRecord>>,
+        queue: Receiver<Records>,
         written: impl Fn(u64) + Send + 'static,
     ) -> io::Result<Self> {
         let thread = std::thread::Builder::new()
             .name("records".into())
             .spawn(move || {
                 let mut open = true;
+                let mut waiting = Vec::new();
+                let mut after = None;
                 let mut pace = Pace::new(SLOT);
                 while open || !waiting.is_empty() {
-                    if let Err(error) = write(&mut writer, &mut waiting, &written) {
+                    if let Err(error) = write(&mut writer, &mut after, &mut waiting, &written) {
                         tracing::error!(%error, records = waiting.len(), "charge records wait in the store: free disk space or mend the folder");
                         if !open {
                             return;
@@ -51,8 +54,16 @@ impl Outbox {
                     pace.sleep();
                     match received {
                         Ok(records) => {
-                            waiting.extend(records);
-                            waiting.extend(queue.try_iter().flatten());
+                            for records in std::iter::once(records).chain(queue.try_iter()) {
+                                match records {
+                                    Records::Made(records) => waiting.extend(records),
+                                    // What waited here is among them, or another instance's by now.
+                                    Records::Begin {
+                                        after: theirs,
+                                        waiting: records,
+                                    } => (after, waiting) = (Some(theirs), records),
+                                }
+                            }
                         }
                         Err(RecvTimeoutError::Timeout) => {}
                         Err(RecvTimeoutError::Disconnected) => open = false,
@@ -79,10 +90,15 @@ impl Drop for Outbox {
 
 fn write(
     writer: &mut RecordWriter,
+    after: &mut Option<u64>,
     waiting: &mut Vec<ChargeRecord>,
     written: &impl Fn(u64),
 ) -> io::Result<()> {
     let now = Now::read().unix_ms;
+    if let Some(number) = *after {
+        writer.follow(number, now)?;
+        *after = None;
+    }
     writer.append(waiting, now)?;
     if let Some(last) = waiting.last() {
         written(last.sequence_number);

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tollwire_runtime::clock::Now;
 use tollwire_runtime::metrics::{Counter, Family, Gauge, Metrics};
 
@@ -17,6 +17,7 @@ use super::{
     Texts,
 };
 use crate::effect::Mutation;
+use crate::role::Role;
 use crate::store::{self, Place};
 
 /// Notifications that wait for the thread; more are found in the store.
@@ -103,6 +104,7 @@ impl Service {
     pub(crate) fn start(
         settings: Notifications,
         place: Place,
+        role: watch::Receiver<Role>,
         writes: mpsc::UnboundedSender<Vec<Write>>,
         metrics: &Metrics,
     ) -> Result<Self, String> {
@@ -126,6 +128,7 @@ impl Service {
             texts,
             deliverers: Arc::new(deliverers),
             place,
+            role,
             writes,
             handle: handle.clone(),
             waiting: Vec::new(),
@@ -165,6 +168,8 @@ struct Worker {
     texts: Texts,
     deliverers: Arc<Deliverers>,
     place: Place,
+    /// While another instance works, that one tells.
+    role: watch::Receiver<Role>,
     writes: mpsc::UnboundedSender<Vec<Write>>,
     handle: Handle,
     waiting: Vec<(Channel, i64)>,
@@ -268,8 +273,12 @@ impl Worker {
 
     /// Asks the store beside this thread.
     fn load(&self, channel: Channel, until_unix_ms: i64, limit: usize) {
-        let place = self.place.clone();
         let messages = self.handle.messages.clone();
+        if !self.is_active() {
+            let _ = messages.send(Message::Event(Event::NotLoaded(channel)));
+            return;
+        }
+        let place = self.place.clone();
         tokio::task::spawn_blocking(move || {
             let found = place.ask(|store| store::due(store, channel, until_unix_ms, limit));
             let event = match found {
@@ -288,7 +297,14 @@ impl Worker {
         });
     }
 
+    fn is_active(&self) -> bool {
+        *self.role.borrow() == Role::Active
+    }
+
     fn count(&self) {
+        if !self.is_active() {
+            return;
+        }
         let place = self.place.clone();
         let messages = self.handle.messages.clone();
         tokio::task::spawn_blocking(move || {

@@ -9,7 +9,7 @@ use super::batch::Batch;
 pub type Cause = Box<dyn Error + Send + Sync>;
 
 /// One field. JSON is text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Value<'a> {
     /// Nothing.
     Null,
@@ -97,11 +97,56 @@ pub trait Queries: Send {
     ) -> Result<(), Cause>;
 }
 
+/// Which of the instances on one database this is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// The one that writes.
+    Active,
+    /// Another writes: the one with this Origin-Host, if that is known.
+    Standby(Option<String>),
+}
+
+/// Why a batch was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum Unwritten {
+    /// None of it is or will be stored.
+    #[error("{0}")]
+    Refused(Cause),
+    /// It may have been stored: [`Backend::settle`] tells.
+    #[error("{0}")]
+    Unknown(Cause),
+}
+
+impl From<Cause> for Unwritten {
+    fn from(cause: Cause) -> Self {
+        Self::Refused(cause)
+    }
+}
+
 /// The connection that writes.
 pub trait Backend: Queries {
+    /// Makes this instance the one that writes, if no other is. Called before anything else, again while it stands by,
+    /// and after every fault.
+    ///
+    /// # Errors
+    /// The database cannot be used now.
+    fn begin(&mut self) -> Result<Standing, Cause>;
+
     /// Writes the batch wholly or not at all, durably when it returns.
     ///
     /// # Errors
-    /// None of it is or will be stored.
-    fn write(&mut self, batch: &Batch<'_>) -> Result<(), Cause>;
+    /// [`Unwritten`]; then nothing is written before [`Backend::begin`].
+    fn write(&mut self, batch: &Batch<'_>) -> Result<(), Unwritten>;
+
+    /// Whether the last batch, whose fate was [`Unwritten::Unknown`], is stored. It is then certain for good.
+    ///
+    /// # Errors
+    /// The database cannot tell now.
+    fn settle(&mut self) -> Result<bool, Cause>;
+
+    /// Whether this instance still is the one that writes; asked when there is nothing to write.
+    ///
+    /// # Errors
+    /// It is not, or the database cannot tell.
+    fn check(&mut self) -> Result<(), Cause>;
 }

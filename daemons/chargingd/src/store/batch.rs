@@ -1,7 +1,7 @@
 //! A group of changes as rows: each row once, as it is at last, in an order that every reference allows.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 use tollwire_cdr::Payment;
@@ -155,14 +155,15 @@ impl Table {
         };
         let set: Vec<String> = others
             .iter()
-            .map(|(column, _)| format!("{column} = excluded.{column}"))
+            .map(|(column, _)| format!("\"{column}\" = excluded.\"{column}\""))
             .collect();
-        format!(" ON CONFLICT ({key}) DO UPDATE SET {}", set.join(", "))
+        format!(" ON CONFLICT (\"{key}\") DO UPDATE SET {}", set.join(", "))
     }
 
     /// The names of the columns, for an `INSERT`.
     pub(super) fn column_list(&self) -> String {
-        let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
+        let quoted = |(name, _): &(&str, Type)| format!("\"{name}\"");
+        let names: Vec<String> = self.columns.iter().map(quoted).collect();
         names.join(", ")
     }
 }
@@ -174,6 +175,30 @@ pub struct Rows<'a> {
     pub table: &'static Table,
     /// As many values each as the table has columns.
     pub rows: Vec<Vec<Value<'a>>>,
+}
+
+impl Rows<'_> {
+    /// One statement can write a row only once: of those with one key the last stays.
+    fn keep_last(&mut self) {
+        if self.table.repeated == Repeated::Refused {
+            return;
+        }
+        let mut last: HashMap<Value<'_>, usize> = HashMap::with_capacity(self.rows.len());
+        for (at, row) in self.rows.iter().enumerate() {
+            if let Some(key) = row.first() {
+                last.insert(key.clone(), at);
+            }
+        }
+        if last.len() == self.rows.len() {
+            return;
+        }
+        let last: HashSet<usize> = last.into_values().collect();
+        let mut at = 0;
+        self.rows.retain(|_| {
+            at += 1;
+            last.contains(&(at - 1))
+        });
+    }
 }
 
 /// Rows to take away.
@@ -263,6 +288,7 @@ impl<'a> Batch<'a> {
             }
         }
         tables.retain(|of| !of.rows.is_empty());
+        tables.iter_mut().for_each(Rows::keep_last);
         Ok(Self { tables, removals })
     }
 }

@@ -1,9 +1,8 @@
-//! What outlives a restart, in SQLite: accounts, ledger, sessions, records on their way to files.
+//! What outlives a restart: accounts, ledger, sessions, records on their way to files.
 //!
 //! One thread owns the database. It takes every group that waits, commits them as one, and only then
 //! lets their answers go. If the commit fails, nothing of it counts: its requests are refused, the core's
 //! memory is thrown away, and what is on disk is read again.
-
 //!
 //! A database is a [`Backend`]: it answers questions and writes a [`Batch`]. What a change becomes in rows stands in
 //! [`batch`], what is asked in [`read`], once for all of them.
@@ -11,95 +10,31 @@
 mod backend;
 mod batch;
 mod notification;
+mod place;
+mod postgres;
 mod read;
 mod schema;
 mod sqlite;
+mod writer;
 
-use std::fmt;
-use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use thiserror::Error;
 use tollwire_cdr::ChargeRecord;
-use tollwire_runtime::pace::Pace;
 
 use crate::core::State;
 use crate::effect::Mutation;
 
-pub use backend::{Backend, Cause, Mismatch, Queries, Row, Value};
+pub use backend::{Backend, Cause, Mismatch, Queries, Row, Standing, Unwritten, Value};
 pub use batch::{Batch, Removal, Repeated, Rows, Table, Type};
 pub use notification::{all_waiting, due, waiting_by_channel};
+pub use place::{Place, StoreError};
+pub use postgres::{Server, Url};
 pub use read::{Balance, TrialBalance, ledger, trial_balance};
 
-use sqlite::Sqlite;
+use writer::Writer;
 
-/// Groups in one transaction.
-const GROUPS: usize = 1024;
-/// Under load a commit begins once in this time, with everything that waits.
-const SLOT: Duration = Duration::from_millis(16);
-/// Without anything to commit for so long, what was put off is done.
-const IDLE: Duration = Duration::from_secs(1);
-/// After a failed commit, so that a full disk is not hammered.
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// Why the store cannot be used.
-#[derive(Debug, Error)]
-#[error("{place}: {source}")]
-pub struct StoreError {
-    place: Place,
-    source: Cause,
-}
-
-/// Where a store is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    /// The SQLite database in this file.
-    File(PathBuf),
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => path.display().fmt(formatter),
-        }
-    }
-}
-
-impl Place {
-    /// Asks the store something, on a connection of its own: what is committed is seen.
-    ///
-    /// # Errors
-    /// It cannot be reached, or the question fails.
-    pub fn ask<T>(
-        &self,
-        question: impl FnOnce(&mut dyn Queries) -> Result<T, Cause>,
-    ) -> Result<T, StoreError> {
-        let answer = match self {
-            Self::File(path) => Sqlite::open_read_only(path).and_then(|mut it| question(&mut it)),
-        };
-        answer.map_err(|source| self.fault(source))
-    }
-
-    fn open(&self) -> Result<Box<dyn Backend>, StoreError> {
-        match self {
-            Self::File(path) => match Sqlite::open(path) {
-                Ok(backend) => Ok(Box::new(backend)),
-                Err(source) => Err(self.fault(source)),
-            },
-        }
-    }
-
-    fn fault(&self, source: Cause) -> StoreError {
-        StoreError {
-            place: self.clone(),
-            source,
-        }
-    }
-}
-
-/// What waits for a group's commit.
+/// What waits for a group's commit. Dropped without a word if nobody can say any more what became of it.
 pub trait After: Send + 'static {
     /// It is on disk.
     fn stored(self);
@@ -118,13 +53,37 @@ pub struct Group<A> {
     pub after: Vec<A>,
 }
 
-/// A commit failed: groups of an earlier epoch are refused, and the core begins again with `state`.
+/// What is known of the store.
 #[derive(Debug)]
-pub struct Notice {
-    /// The new epoch.
-    pub epoch: u64,
-    /// What is on disk.
-    pub state: State,
+pub enum Notice {
+    /// This instance writes: the core begins again with `state`, and groups of an earlier epoch are refused.
+    Active {
+        /// The new epoch.
+        epoch: u64,
+        /// What is on disk.
+        state: Box<State>,
+    },
+    /// Another instance does.
+    Standby {
+        /// Its Origin-Host, if it is known.
+        active: Option<String>,
+    },
+    /// Nothing can be written now: a commit failed, or the database is gone.
+    Away,
+}
+
+/// For the thread that writes the files.
+#[derive(Debug)]
+pub enum Records {
+    /// This instance writes from now on: everything up to `after` is in somebody's files, `waiting` perhaps not.
+    Begin {
+        /// A sequence number.
+        after: u64,
+        /// The next ones.
+        waiting: Vec<ChargeRecord>,
+    },
+    /// Those of a committed group.
+    Made(Vec<ChargeRecord>),
 }
 
 enum Job<A> {
@@ -153,45 +112,44 @@ impl<A> Written<A> {
 pub struct Opened<A: After> {
     /// The way to it.
     pub store: Store<A>,
-    /// What it remembers.
-    pub state: State,
-    /// Records that may not be in the files yet.
-    pub outbox: Vec<ChargeRecord>,
+    /// What it remembers, or why not.
+    pub notice: Notice,
 }
 
 impl<A: After> Store<A> {
-    /// Opens or makes the database at `place` and starts its thread. `records` is called with the records of each
-    /// committed group, `notice` after a failed one; both on that thread.
+    /// Starts the store's thread, which opens or makes the database at `place`. `records` is called with the records of
+    /// each committed group, `notice` when what it says changes; both on that thread.
+    ///
+    /// # Errors
+    /// A database of our own that cannot be used. A server may come later: that is [`Notice::Away`].
     pub fn open(
         place: &Place,
-        records: impl Fn(Vec<ChargeRecord>) + Send + 'static,
+        records: impl Fn(Records) + Send + 'static,
         notice: impl Fn(Notice) + Send + 'static,
     ) -> Result<Opened<A>, StoreError> {
-        let mut backend = place.open()?;
-        let named = |source| place.fault(source);
-        let state = read::state(backend.as_mut()).map_err(named)?;
-        let outbox = read::outbox(backend.as_mut()).map_err(named)?;
         let (jobs, queue) = channel();
+        let (first, opened) = channel();
+        let at = place.clone();
         let thread = std::thread::Builder::new()
             .name("store".into())
-            .spawn(move || {
-                Writer {
-                    backend,
-                    epoch: 0,
-                    written: None,
-                    records: Box::new(records),
-                    notice: Box::new(notice),
+            .spawn(move || match Writer::open(&at, records, notice) {
+                Ok((writer, notice)) => {
+                    if first.send(Ok(notice)).is_ok() {
+                        writer.run(&queue);
+                    }
                 }
-                .run(&queue);
-            })
-            .map_err(|error| named(error.into()))?;
+                Err(error) => drop(first.send(Err(error))),
+            });
+        let thread = thread.map_err(|error| place.fault(error.into()))?;
+        let notice = opened
+            .recv()
+            .unwrap_or_else(|_| Err(place.fault("the store's thread ended".into())))?;
         Ok(Opened {
             store: Self {
                 jobs: Some(jobs),
                 thread: Some(thread),
             },
-            state,
-            outbox,
+            notice,
         })
     }
 
@@ -219,110 +177,6 @@ impl<A: After> Drop for Store<A> {
         }
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
-        }
-    }
-}
-
-struct Writer {
-    backend: Box<dyn Backend>,
-    epoch: u64,
-    /// Records up to this number are in the files, and may leave the outbox.
-    written: Option<u64>,
-    records: Box<dyn Fn(Vec<ChargeRecord>) + Send>,
-    notice: Box<dyn Fn(Notice) + Send>,
-}
-
-impl Writer {
-    fn run<A: After>(mut self, queue: &Receiver<Job<A>>) {
-        let mut stopping = false;
-        let mut pace = Pace::new(SLOT);
-        while !stopping {
-            let first = match queue.recv_timeout(IDLE) {
-                Ok(first) => Some(first),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => break,
-            };
-            pace.sleep();
-            let mut groups = Vec::new();
-            let idle = first.is_none();
-            for job in first.into_iter().chain(queue.try_iter().take(GROUPS - 1)) {
-                match job {
-                    Job::Group(group) if group.epoch == self.epoch => groups.push(group),
-                    // Made with memory that the disk does not have.
-                    Job::Group(group) => group.after.into_iter().for_each(After::refused),
-                    Job::Written(number) => self.written = Some(number),
-                    Job::Stop => stopping = true,
-                }
-            }
-            if !groups.is_empty() {
-                self.commit(groups);
-            } else if idle || stopping {
-                self.forget_outbox();
-            }
-        }
-    }
-
-    /// Done with the next commit, or when there is none for a while: repeated records are known by their numbers.
-    fn forget_outbox(&mut self) {
-        if self.written.is_some() {
-            match self.write(std::iter::empty()) {
-                Ok(()) => self.written = None,
-                Err(error) => {
-                    tracing::warn!(%error, "records that are in the files stay in the outbox for now");
-                }
-            }
-        }
-    }
-
-    fn write<'a>(&mut self, mutations: impl Iterator<Item = &'a Mutation>) -> Result<(), Cause> {
-        let batch = Batch::of(mutations, self.written)?;
-        self.backend.write(&batch)
-    }
-
-    fn commit<A: After>(&mut self, groups: Vec<Group<A>>) {
-        let mutations = || groups.iter().flat_map(|group| &group.mutations);
-        if mutations().next().is_some() {
-            if let Err(error) = self.write(mutations()) {
-                tracing::error!(%error, "not stored: free disk space or mend the database; requests are refused until then");
-                self.fail(groups);
-                return;
-            }
-            self.written = None;
-        }
-        let records: Vec<ChargeRecord> = mutations()
-            .filter_map(|mutation| match mutation {
-                Mutation::Record(record) => Some((**record).clone()),
-                _ => None,
-            })
-            .collect();
-        groups
-            .into_iter()
-            .flat_map(|group| group.after)
-            .for_each(After::stored);
-        if !records.is_empty() {
-            (self.records)(records);
-        }
-    }
-
-    fn fail<A: After>(&mut self, groups: Vec<Group<A>>) {
-        groups
-            .into_iter()
-            .flat_map(|group| group.after)
-            .for_each(After::refused);
-        std::thread::sleep(PAUSE);
-        match read::state(self.backend.as_mut()) {
-            Ok(state) => {
-                self.epoch += 1;
-                (self.notice)(Notice {
-                    epoch: self.epoch,
-                    state,
-                });
-            }
-            Err(error) => {
-                // Without the truth on disk no answer would be honest; systemd starts us again.
-                tracing::error!(%error, "the database cannot be read");
-                std::process::abort();
-            }
         }
     }
 }

@@ -5,7 +5,7 @@
 pub(super) const MIGRATIONS: &[&str] = &[ACCOUNTS, SERVICE_ACCOUNTS, NOTIFICATIONS];
 
 /// Amounts are micro-units.
-const ACCOUNTS: &str = "
+const ACCOUNTS: &str = r#"
 CREATE TABLE IF NOT EXISTS account (
     name               TEXT PRIMARY KEY,
     payment            TEXT NOT NULL,
@@ -37,10 +37,10 @@ CREATE TABLE IF NOT EXISTS outbox (
     value           TEXT NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS last_record (
-    only            INTEGER PRIMARY KEY CHECK (only = 0),
+    "only"          INTEGER PRIMARY KEY CHECK ("only" = 0),
     sequence_number INTEGER NOT NULL
 ) STRICT;
-";
+"#;
 
 /// Entries move units too, and say what they pay for.
 const SERVICE_ACCOUNTS: &str = "

@@ -197,6 +197,33 @@ impl<R: Record> RecordWriter<R> {
         self.rotate_if_due(now_unix_ms)
     }
 
+    /// The records up to `sequence_number` are in somebody else's files, if they are not in these: what follows them
+    /// begins a new file here.
+    ///
+    /// # Errors
+    /// The file system's; the same call may be made again.
+    pub fn follow(&mut self, sequence_number: u64, now_unix_ms: i64) -> io::Result<()> {
+        if self.torn {
+            self.recover(now_unix_ms)?;
+        }
+        // Without any files the first record may have any number.
+        if (self.last_sequence_number).is_none_or(|last| last >= sequence_number) {
+            return Ok(());
+        }
+        self.close(ClosureReason::ManualIntervention, now_unix_ms)?;
+        // A file that holds nothing is named after a record that is not to come.
+        if let Some(empty) = self.open.take() {
+            for format in [Format::Csv, Format::Json] {
+                let path = empty.names.open(format);
+                if path.exists() {
+                    std::fs::remove_file(&path).map_err(|error| files::named(&path, error))?;
+                }
+            }
+        }
+        self.last_sequence_number = Some(sequence_number);
+        Ok(())
+    }
+
     /// Closes the current file if it is large or old enough. To be called now and then, also without records.
     pub fn rotate_if_due(&mut self, now_unix_ms: i64) -> io::Result<()> {
         let reason = match &self.open {

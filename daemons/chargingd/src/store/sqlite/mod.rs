@@ -8,7 +8,7 @@ use std::path::Path;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql, params_from_iter};
 
-use super::backend::{Backend, Cause, Queries, Row, Value};
+use super::backend::{Backend, Cause, Queries, Row, Standing, Unwritten, Value};
 use super::batch::{Batch, Table};
 
 /// A connection to the file.
@@ -62,21 +62,39 @@ impl Queries for Sqlite {
 }
 
 impl Backend for Sqlite {
-    fn write(&mut self, batch: &Batch<'_>) -> Result<(), Cause> {
-        let transaction = self.connection.transaction()?;
-        for of in &batch.tables {
-            let mut statement = transaction.prepare_cached(&insert(of.table))?;
-            for row in &of.rows {
-                statement.execute(params_from_iter(row))?;
-            }
-        }
-        for removal in &batch.removals {
-            transaction
-                .prepare_cached(removal.sql)?
-                .execute([&removal.parameter])?;
-        }
-        Ok(transaction.commit()?)
+    fn begin(&mut self) -> Result<Standing, Cause> {
+        Ok(Standing::Active)
     }
+
+    fn write(&mut self, batch: &Batch<'_>) -> Result<(), Unwritten> {
+        let written = transaction(&mut self.connection, batch);
+        written.map_err(|error| Unwritten::Refused(error.into()))
+    }
+
+    /// A commit that fails is none.
+    fn settle(&mut self) -> Result<bool, Cause> {
+        Ok(false)
+    }
+
+    fn check(&mut self) -> Result<(), Cause> {
+        Ok(())
+    }
+}
+
+fn transaction(connection: &mut Connection, batch: &Batch<'_>) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    for of in &batch.tables {
+        let mut statement = transaction.prepare_cached(&insert(of.table))?;
+        for row in &of.rows {
+            statement.execute(params_from_iter(row))?;
+        }
+    }
+    for removal in &batch.removals {
+        transaction
+            .prepare_cached(removal.sql)?
+            .execute([&removal.parameter])?;
+    }
+    transaction.commit()
 }
 
 fn insert(table: &Table) -> String {

@@ -1,0 +1,476 @@
+//! What every store must do, and what those must do that are shared.
+
+mod support;
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use chargingd::core::{Core, Settings, State};
+use chargingd::effect::{Effect, Mutation};
+use chargingd::event::{Event, Operation};
+use chargingd::ledger::{Commodity, Entry, cash};
+use chargingd::store::{After, Group, Notice, Opened, Place, Records, Server, Store};
+use chargingd::store::{ledger, trial_balance};
+use chargingd::tariff::TariffTable;
+use iso_currency::Currency;
+use support::lossy::{Loss, Lossy};
+use support::postgres;
+use tollwire_cdr::{ChargeRecord, EndCause, Payment, Timestamp};
+use tollwire_runtime::clock::Now;
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A group, and whether it was stored.
+type Known = (u64, bool);
+
+/// Tells what becomes of a group.
+struct Fate(u64, Sender<Known>);
+
+impl After for Fate {
+    fn stored(self) {
+        let _ = self.1.send((self.0, true));
+    }
+
+    fn refused(self) {
+        let _ = self.1.send((self.0, false));
+    }
+}
+
+/// A store, and what it says.
+struct Opening {
+    store: Store<Fate>,
+    first: Notice,
+    notices: Receiver<Notice>,
+    records: Receiver<Records>,
+    fates: (Sender<Known>, Receiver<Known>),
+    groups: u64,
+}
+
+impl Opening {
+    fn of(place: &Place) -> Self {
+        let (record, records) = channel();
+        let (notice, notices) = channel();
+        let Opened {
+            store,
+            notice: first,
+        } = Store::open(
+            place,
+            move |it| drop(record.send(it)),
+            move |it| drop(notice.send(it)),
+        )
+        .unwrap();
+        Self {
+            store,
+            first,
+            notices,
+            records,
+            fates: channel(),
+            groups: 0,
+        }
+    }
+
+    fn state(place: &Place) -> State {
+        Self::of(place).began().1
+    }
+
+    /// What it works with. A server may hear only after a while that the one before it is gone.
+    fn began(self) -> (Self, State, u64) {
+        match self.first {
+            Notice::Active { epoch, state } => {
+                let first = Notice::Away;
+                (Self { first, ..self }, *state, epoch)
+            }
+            _ => {
+                let (epoch, state) = self.works();
+                (self, state, epoch)
+            }
+        }
+    }
+
+    fn submit(&mut self, epoch: u64, mutations: Vec<Mutation>) -> u64 {
+        self.groups += 1;
+        self.store.submit(Group {
+            epoch,
+            mutations,
+            after: vec![Fate(self.groups, self.fates.0.clone())],
+        });
+        self.groups
+    }
+
+    /// Whether the group was stored.
+    fn fate(&self, group: u64) -> bool {
+        let (which, stored) = self.fates.1.recv_timeout(DEADLINE).unwrap();
+        assert_eq!(which, group);
+        stored
+    }
+
+    fn stores(&mut self, epoch: u64, mutations: Vec<Mutation>) -> bool {
+        let group = self.submit(epoch, mutations);
+        self.fate(group)
+    }
+
+    /// The next time that it works.
+    fn works(&self) -> (u64, State) {
+        loop {
+            if let Notice::Active { epoch, state } = self.notices.recv_timeout(DEADLINE).unwrap() {
+                return (epoch, *state);
+            }
+        }
+    }
+}
+
+fn create(name: &str) -> Operation {
+    Operation::CreateAccount {
+        name: name.into(),
+        payment: Payment::Postpaid,
+        currency: Currency::EUR,
+        credit_limit_micro: 5_000_000,
+        identities: vec![format!("sip:{name}@test")],
+    }
+}
+
+fn top_up(name: &str, amount_micro: i64, reference: &str) -> Operation {
+    Operation::TopUp {
+        account: name.into(),
+        amount_micro,
+        reference: reference.into(),
+    }
+}
+
+fn core(state: State) -> Core {
+    Core::new(Settings::default(), TariffTable::default(), state)
+}
+
+/// What the core has stored for these.
+fn mutations(core: &mut Core, operations: Vec<Operation>) -> Vec<Mutation> {
+    let mut effects = Vec::new();
+    for operation in operations {
+        let event = Event::Operator {
+            token: 0,
+            operation,
+        };
+        core.handle(Now::read(), event, &mut effects);
+    }
+    let stored = |effect| match effect {
+        Effect::Store(mutation) => Some(mutation),
+        Effect::Reply { result, .. } => {
+            result.unwrap();
+            None
+        }
+        other => panic!("{other:?}"),
+    };
+    effects.into_iter().filter_map(stored).collect()
+}
+
+fn record(sequence_number: u64) -> Mutation {
+    Mutation::Record(Box::new(ChargeRecord {
+        sequence_number,
+        record_id: format!("session;{sequence_number}"),
+        service: "sip-call".into(),
+        call_id: "1".into(),
+        from: "sip:a@example.org".into(),
+        to: "sip:b@example.org".into(),
+        caller_address: String::new(),
+        callee_address: String::new(),
+        invite_time: Timestamp(0),
+        answer_time: None,
+        end_time: Timestamp(0),
+        duration_ms: 0,
+        charged_seconds: 0,
+        octets_from_caller: 0,
+        octets_to_caller: 0,
+        account: "a".into(),
+        payment: Payment::Postpaid,
+        tariff: String::new(),
+        currency: "EUR".into(),
+        amount_micro: 0,
+        end_cause: EndCause::Unknown,
+        origin_host: "h".into(),
+    }))
+}
+
+fn entry(key: &str, amount: i64) -> Mutation {
+    let commodity = Commodity::Money(Currency::EUR);
+    Mutation::Entry(Entry {
+        key: key.into(),
+        debit: cash(commodity),
+        credit: "alice".into(),
+        amount,
+        commodity,
+        unix_ms: 1,
+        about: Default::default(),
+    })
+}
+
+fn numbers(records: &Records) -> (Option<u64>, Vec<u64>) {
+    let of = |records: &[ChargeRecord]| records.iter().map(|it| it.sequence_number).collect();
+    match records {
+        Records::Begin { after, waiting } => (Some(*after), of(waiting)),
+        Records::Made(records) => (None, of(records)),
+    }
+}
+
+/// What every store must do, whichever it is.
+fn suite(place: &Place) {
+    what_is_written_is_read_again(place);
+    a_group_is_stored_wholly_or_not_at_all(place);
+    records_stay_until_they_are_in_the_files(place);
+    odd_texts_spoil_no_group(place);
+}
+
+fn what_is_written_is_read_again(place: &Place) {
+    let (mut opening, state, epoch) = Opening::of(place).began();
+    assert!(state.accounts.is_empty());
+    let mut core = core(state);
+    // In one group: what changes several times is kept as it is at last, and an identity moves.
+    let operations = vec![
+        create("alice"),
+        create("bob"),
+        top_up("alice", 700, "one"),
+        top_up("alice", 11, "two"),
+        Operation::RemoveIdentity {
+            identity: "sip:bob@test".into(),
+        },
+        Operation::AddIdentity {
+            account: "alice".into(),
+            identity: "sip:bob@test".into(),
+        },
+        Operation::RemoveIdentity {
+            identity: "sip:alice@test".into(),
+        },
+    ];
+    let group = mutations(&mut core, operations);
+    assert!(opening.stores(epoch, group));
+    let group = mutations(
+        &mut core,
+        vec![Operation::Block {
+            account: "bob".into(),
+        }],
+    );
+    assert!(opening.stores(epoch, group));
+
+    let books = place.ask(trial_balance).unwrap();
+    assert!(books.balanced);
+    let balances: Vec<(&str, i64)> = (books.accounts.iter())
+        .map(|it| (&*it.name, it.ledger))
+        .collect();
+    assert_eq!(balances, [("alice", 711), ("bob", 0)]);
+    let last = place.ask(|store| ledger(store, "alice", 1)).unwrap();
+    assert_eq!((last.len(), last[0].amount), (1, 11));
+    let both = place.ask(|store| ledger(store, "alice", 9)).unwrap();
+    assert_eq!([both[0].amount, both[1].amount], [700, 11]);
+
+    drop(opening);
+    let state = Opening::state(place);
+    let again = self::core(state);
+    for name in ["alice", "bob"] {
+        assert_eq!(again.account(name), core.account(name));
+        assert_eq!(again.view(name), core.view(name));
+    }
+    assert_eq!(
+        &*again.view("alice").unwrap().identities,
+        [Box::from("sip:bob@test")]
+    );
+    assert!(again.account("bob").unwrap().blocked);
+}
+
+fn a_group_is_stored_wholly_or_not_at_all(place: &Place) {
+    let (mut opening, state, epoch) = Opening::of(place).began();
+    let mut core = core(state);
+    let mut group = mutations(&mut core, vec![top_up("alice", 5, "three")]);
+    // The key of an entry that is there: a fault of the core, which must not pass for a payment.
+    group.push(entry("once", 1));
+    group.push(entry("once", 2));
+    assert!(!opening.stores(epoch, group));
+    // What was made with that memory counts no more.
+    assert!(!opening.stores(epoch, vec![entry("stale", 1)]));
+    let (epoch, state) = opening.works();
+    let mut core = self::core(state);
+    assert_eq!(core.account("alice").unwrap().balance_micro, 711);
+    let group = mutations(&mut core, vec![top_up("alice", 5, "three")]);
+    assert!(opening.stores(epoch, group));
+    drop(opening);
+    let state = Opening::state(place);
+    assert_eq!(state.references.len(), 3);
+    assert!(place.ask(trial_balance).unwrap().balanced);
+}
+
+fn records_stay_until_they_are_in_the_files(place: &Place) {
+    let (mut opening, _, epoch) = Opening::of(place).began();
+    let next = |opening: &Opening| numbers(&opening.records.recv_timeout(DEADLINE).unwrap());
+    assert_eq!(next(&opening), (Some(0), vec![]));
+    assert!(opening.stores(epoch, vec![record(1), record(2)]));
+    assert_eq!(next(&opening), (None, vec![1, 2]));
+    assert!(opening.stores(epoch, vec![record(3)]));
+    drop(opening);
+
+    let (mut opening, state, epoch) = Opening::of(place).began();
+    assert_eq!(state.last_record, 3);
+    assert_eq!(next(&opening), (Some(0), vec![1, 2, 3]));
+    opening.store.written().unwrap().up_to(2);
+    assert!(opening.stores(epoch, vec![record(4)]));
+    drop(opening);
+    let (opening, ..) = Opening::of(place).began();
+    assert_eq!(next(&opening), (Some(2), vec![3, 4]));
+    opening.store.written().unwrap().up_to(4);
+    drop(opening);
+    let (opening, ..) = Opening::of(place).began();
+    assert_eq!(next(&opening), (Some(4), vec![]));
+}
+
+fn odd_texts_spoil_no_group(place: &Place) {
+    let (mut opening, _, epoch) = Opening::of(place).began();
+    let odd = [
+        "a'; DROP TABLE entry; --",
+        "{1,2}\"\\",
+        "nul \0",
+        "\u{10ffff} NULL",
+    ];
+    let group = odd.iter().map(|key| entry(key, 1)).collect();
+    assert!(opening.stores(epoch, group));
+    let group = vec![record(5), Mutation::ForgetSessions(0)];
+    assert!(opening.stores(epoch, group));
+}
+
+#[test]
+fn sqlite_does_what_every_store_must() {
+    let folder = std::env::temp_dir().join(format!("store-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    suite(&Place::File(folder.join("chargingd.db")));
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+fn on_server(url: &str, origin_host: &str) -> Place {
+    Place::Server(Box::new(Server {
+        url: url.parse().unwrap(),
+        password_file: None,
+        tls_ca_file: None,
+        takeover: Duration::from_secs(10),
+        origin_host: origin_host.into(),
+    }))
+}
+
+#[test]
+fn postgresql_does_what_every_store_must() {
+    let server = postgres::Server::start("suite");
+    suite(&on_server(&server.database("suite"), "a.test"));
+}
+
+#[test]
+fn of_two_on_one_database_one_works_and_the_other_takes_its_place() {
+    let server = postgres::Server::start("two");
+    let url = server.database("two");
+    let (mut first, state, epoch) = Opening::of(&on_server(&url, "a.test")).began();
+    let second = Opening::of(&on_server(&url, "b.test"));
+    assert!(
+        matches!(&second.first, Notice::Standby { active: Some(host) } if host == "a.test"),
+        "{:?}",
+        second.first
+    );
+    let mut core = core(state);
+    let group = mutations(&mut core, vec![create("alice"), top_up("alice", 3, "r")]);
+    assert!(first.stores(epoch, group));
+    assert!(first.stores(epoch, vec![record(1)]));
+    drop(first);
+    let (epoch, state) = second.works();
+    assert_eq!(state.accounts[0].balance_micro, 3);
+    assert_eq!(
+        numbers(&second.records.recv_timeout(DEADLINE).unwrap()),
+        (Some(0), vec![1])
+    );
+    // And the first, when it comes back, stands by.
+    let third = Opening::of(&on_server(&url, "a.test"));
+    assert!(matches!(&third.first, Notice::Standby { active: Some(host) } if host == "b.test"));
+    let mut second = second;
+    assert!(second.stores(epoch, vec![record(2)]));
+}
+
+#[test]
+fn whoever_has_lost_its_place_commits_nothing_more() {
+    let server = postgres::Server::start("fence");
+    let url = server.database("fence");
+    let (mut opening, state, epoch) = Opening::of(&on_server(&url, "a.test")).began();
+    let mut core = core(state);
+    let group = mutations(&mut core, vec![create("alice"), top_up("alice", 3, "r")]);
+    assert!(opening.stores(epoch, group));
+    // As another would that got the lock, while this connection lives on behind a pooler.
+    assert!(server.sql("fence", "UPDATE writer SET closed = 1"));
+    assert!(!opening.stores(epoch, vec![entry("late", 1)]));
+    let (epoch, state) = opening.works();
+    assert_eq!(state.accounts[0].balance_micro, 3);
+    assert!(opening.stores(epoch, vec![entry("new", 1)]));
+    assert_eq!(
+        place_keys(&on_server(&url, "a.test")),
+        ["top-up alice r", "new"]
+    );
+}
+
+fn place_keys(place: &Place) -> Vec<String> {
+    let entries = place.ask(|store| ledger(store, "alice", 1000)).unwrap();
+    entries.into_iter().map(|entry| entry.key).collect()
+}
+
+#[test]
+fn a_commit_whose_answer_is_lost_is_looked_up() {
+    let server = postgres::Server::start("lost");
+    server.database("lost");
+    let way = Lossy::to(server.folder(), "lost");
+    let url = postgres::url(way.folder(), "lost");
+    let (mut opening, _, mut epoch) = Opening::of(&on_server(&url, "a.test")).began();
+    for (loss, key, stored) in [
+        (Loss::Answer, "answer", true),
+        (Loss::Commit, "commit", false),
+        (Loss::Answer, "answer again", true),
+    ] {
+        way.lose(loss);
+        let begun = Instant::now();
+        assert_eq!(opening.stores(epoch, vec![entry(key, 1)]), stored, "{key}");
+        assert!(way.has_lost());
+        assert!(begun.elapsed() < DEADLINE);
+        (epoch, _) = opening.works();
+        assert!(opening.stores(epoch, vec![entry(&format!("after {key}"), 1)]));
+    }
+    assert_eq!(
+        place_keys(&on_server(&url, "a.test")),
+        [
+            "answer",
+            "after answer",
+            "after commit",
+            "answer again",
+            "after answer again"
+        ]
+    );
+}
+
+#[test]
+fn a_server_that_goes_and_comes_back_is_waited_for() {
+    let mut server = postgres::Server::start("gone");
+    let url = server.database("gone");
+    let (mut opening, _, epoch) = Opening::of(&on_server(&url, "a.test")).began();
+    assert!(opening.stores(epoch, vec![entry("before", 1)]));
+    server.crash();
+    let away = opening.submit(epoch, vec![entry("away", 1)]);
+    loop {
+        if matches!(
+            opening.notices.recv_timeout(DEADLINE).unwrap(),
+            Notice::Away
+        ) {
+            break;
+        }
+    }
+    server.run();
+    // Nothing of it had been sent, but that is only known when the server is back.
+    assert!(!opening.fate(away));
+    let (epoch, _) = opening.works();
+    assert!(opening.stores(epoch, vec![entry("back", 1)]));
+    assert_eq!(place_keys(&on_server(&url, "a.test")), ["before", "back"]);
+
+    // One that is not there at the start is waited for too.
+    drop(opening);
+    server.crash();
+    let opening = Opening::of(&on_server(&url, "a.test"));
+    assert!(matches!(opening.first, Notice::Away));
+    server.run();
+    opening.works();
+}
