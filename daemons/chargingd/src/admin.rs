@@ -25,13 +25,15 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 use tollwire_cdr::{ChargeRecord, from_json_line};
 use tollwire_runtime::admin::Problem;
+use tollwire_runtime::clock::Now;
 
 use crate::core::Core;
 use crate::effect::{AccountView, Refusal};
 use crate::event::Operation;
 use crate::notify;
+use crate::rating::Measure;
 use crate::role::Role;
-use crate::session::Session;
+use crate::session::{Service, Session};
 use crate::store;
 
 /// A question to the core, answered in JSON.
@@ -75,19 +77,21 @@ pub(crate) struct SessionView {
     charged_micro: i64,
     held_micro: i64,
     currency: &'static str,
-    /// Seconds that the account can pay for beyond what is used.
+    /// Units that the accounts can pay for beyond what is used: seconds of a call.
     remaining_seconds: u64,
+    services: Vec<Service>,
 }
 
 impl SessionView {
     fn of(core: &Core, session: &Session) -> Self {
-        let available = core
-            .account(&session.account)
-            .map_or(0, crate::account::Account::available_micro);
-        let payable = session
-            .charged_micro
-            .saturating_add(session.held_micro)
-            .saturating_add(available);
+        let account = core.account(&session.account);
+        let service = session.services.first();
+        let of_time = service.is_some_and(|service| {
+            matches!(
+                service.price.measure(),
+                Some(Measure::Time | Measure::Combined)
+            )
+        });
         Self {
             session_id: session.id.clone(),
             account: session.account.clone(),
@@ -96,15 +100,18 @@ impl SessionView {
             to: session.facts.to.clone(),
             began_unix_ms: session.began_unix_ms,
             answer_unix_ms: session.facts.answer_unix_ms,
-            used_seconds: session.used_seconds,
-            granted_seconds: session.granted_seconds,
-            charged_micro: session.charged_micro,
-            held_micro: session.held_micro,
-            currency: session.tariff.currency.code(),
-            remaining_seconds: session
-                .tariff
-                .affordable_seconds(payable)
-                .saturating_sub(session.used_seconds),
+            used_seconds: service.map_or(0, |service| service.used.seconds),
+            granted_seconds: match of_time {
+                true => service.map_or(0, |service| service.granted),
+                false => 0,
+            },
+            charged_micro: session.charged_micro(),
+            held_micro: session.held_micro(),
+            currency: account.map_or("", |account| account.currency.code()),
+            remaining_seconds: service.map_or(0, |service| {
+                core.remaining(Now::read(), &session.account, service)
+            }),
+            services: session.services.clone(),
         }
     }
 }
@@ -215,7 +222,9 @@ async fn sessions(State(routes): State<Routes>) -> Response {
 }
 
 async fn tariffs(State(routes): State<Routes>) -> Response {
-    routes.look(|core| Ok(core.tariffs().all().to_vec())).await
+    routes
+        .look(|core| Ok(core.tariffs().definitions().collect::<Vec<_>>()))
+        .await
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,14 +1,18 @@
 //! Answers on the wire.
 
+use std::net::IpAddr;
+
 use tollwire_diameter::base::FailedAvp;
 use tollwire_diameter::credit_control::{
     CcMoney, CheckBalanceResult, CostInformation, CreditControlAnswer,
     CreditControlFailureHandling, CreditControlRequest, FinalUnitAction, FinalUnitIndication,
-    GrantedServiceUnit, MultipleServicesCreditControl, UnitValue,
+    GrantedServiceUnit, MultipleServicesCreditControl, RedirectAddressType, RedirectServer,
+    UnitValue,
 };
 use tollwire_diameter::{DecodeError, Fault, Identity, Message, ResultCode, dictionary};
 
-use crate::session::Outcome;
+use crate::class::WhenShort;
+use crate::session::{Granted, Outcome, ServiceOutcome};
 
 /// The CCA for `outcome`.
 pub fn credit_control(
@@ -21,27 +25,6 @@ pub fn credit_control(
     if result_code.is_protocol_error() {
         return message.refuse(identity, result_code, None, None);
     }
-    let time = outcome.granted_seconds.map(|seconds| GrantedServiceUnit {
-        cc_time: Some(seconds),
-        ..GrantedServiceUnit::default()
-    });
-    let sum = outcome.granted_sum.map(|sum| GrantedServiceUnit {
-        cc_money: Some(CcMoney {
-            unit_value: UnitValue::from_micro(sum.amount_micro),
-            currency_code: Some(sum.currency),
-            ..CcMoney::default()
-        }),
-        cc_service_specific_units: Some(sum.units),
-        ..GrantedServiceUnit::default()
-    });
-    let granted = time.or(sum);
-    let final_unit = outcome.final_unit.then(|| FinalUnitIndication {
-        final_unit_action: FinalUnitAction::Terminate,
-        restriction_filter_rules: Vec::new(),
-        filter_ids: Vec::new(),
-        redirect_server: None,
-        extra: Vec::new(),
-    });
     let mut answer = CreditControlAnswer {
         session_id: request.session_id.clone(),
         result_code: Some(result_code),
@@ -87,20 +70,105 @@ pub fn credit_control(
         extra: Vec::new(),
     };
     if outcome.multiple_services {
-        answer.multiple_services_credit_controls = vec![MultipleServicesCreditControl {
-            granted_service_unit: granted,
-            rating_group: outcome.rating_group,
-            validity_time: outcome.validity_seconds,
-            result_code: Some(result_code),
-            final_unit_indication: final_unit,
-            ..MultipleServicesCreditControl::default()
-        }];
-    } else {
-        answer.granted_service_unit = granted;
-        answer.validity_time = outcome.validity_seconds;
-        answer.final_unit_indication = final_unit;
+        answer.multiple_services_credit_controls =
+            outcome.services.iter().map(service_of).collect();
+    } else if let Some(service) = outcome.services.first() {
+        let MultipleServicesCreditControl {
+            granted_service_unit,
+            validity_time,
+            final_unit_indication,
+            ..
+        } = service_of(service);
+        answer.granted_service_unit = granted_service_unit;
+        answer.validity_time = validity_time;
+        answer.final_unit_indication = final_unit_indication;
     }
     answer.answer(message)
+}
+
+fn service_of(service: &ServiceOutcome) -> MultipleServicesCreditControl {
+    let mut unit = GrantedServiceUnit::default();
+    let mut time_quota_threshold = None;
+    let mut volume_quota_threshold = None;
+    match service.granted {
+        Some(Granted::Seconds(seconds)) => {
+            unit.cc_time = Some(seconds);
+            time_quota_threshold = service.threshold;
+        }
+        Some(Granted::Octets(octets)) => {
+            unit.cc_total_octets = Some(octets);
+            volume_quota_threshold = service.threshold;
+        }
+        Some(Granted::Units(units)) => unit.cc_service_specific_units = Some(units),
+        Some(Granted::Sum(sum)) => {
+            unit.cc_money = Some(CcMoney {
+                unit_value: UnitValue::from_micro(sum.amount_micro),
+                currency_code: Some(sum.currency),
+                ..CcMoney::default()
+            });
+            unit.cc_service_specific_units = Some(sum.units);
+        }
+        None => {}
+    }
+    MultipleServicesCreditControl {
+        granted_service_unit: service.granted.map(|_| unit),
+        service_identifiers: service.service_identifiers.clone(),
+        rating_group: service.rating_group,
+        validity_time: service.validity_seconds,
+        result_code: Some(ResultCode(service.result_code)),
+        final_unit_indication: service.final_unit.as_ref().map(final_unit),
+        time_quota_threshold,
+        volume_quota_threshold,
+        quota_holding_time: service.quota_holding_seconds,
+        ..MultipleServicesCreditControl::default()
+    }
+}
+
+/// RFC 8506 8.34: what happens when the units beside it are used, or at once if there are none.
+fn final_unit(rule: &WhenShort) -> FinalUnitIndication {
+    let mut indication = FinalUnitIndication {
+        final_unit_action: FinalUnitAction::Terminate,
+        restriction_filter_rules: Vec::new(),
+        filter_ids: Vec::new(),
+        redirect_server: None,
+        extra: Vec::new(),
+    };
+    match rule {
+        WhenShort::Redirect { address } => {
+            indication.final_unit_action = FinalUnitAction::Redirect;
+            indication.redirect_server = Some(RedirectServer {
+                redirect_address_type: address_type(address),
+                redirect_server_address: address.to_string(),
+                extra: Vec::new(),
+            });
+        }
+        WhenShort::Restrict {
+            filters,
+            filter_ids,
+        } => {
+            indication.final_unit_action = FinalUnitAction::RestrictAccess;
+            // Checked when the rule was read.
+            indication.restriction_filter_rules = filters
+                .iter()
+                .filter_map(|filter| filter.parse().ok())
+                .collect();
+            indication.filter_ids = filter_ids.iter().map(ToString::to_string).collect();
+        }
+        _ => {}
+    }
+    indication
+}
+
+/// Redirect-Address-Type (RFC 8506 8.38).
+fn address_type(address: &str) -> RedirectAddressType {
+    match address.parse::<IpAddr>() {
+        Ok(IpAddr::V4(_)) => RedirectAddressType::Ipv4Address,
+        Ok(IpAddr::V6(_)) => RedirectAddressType::Ipv6Address,
+        Err(_) if address.starts_with("sip:") || address.starts_with("sips:") => {
+            RedirectAddressType::SipUri
+        }
+        Err(_) => RedirectAddressType::Url,
+    }
 }
 
 /// What is missing: an event without its Requested-Action is the only request that is refused so (RFC 6733 7.1.5).

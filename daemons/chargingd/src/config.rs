@@ -11,6 +11,7 @@ use tollwire_runtime::diameter::{Address, AllowedPeer, NodeConfig};
 use tollwire_runtime::records;
 
 use crate::accounting;
+use crate::class::{Class, Classes};
 use crate::core;
 use crate::notify::Notifications;
 use crate::rating::{Book, RatingTable};
@@ -41,6 +42,8 @@ pub struct Config {
     pub accounting_storage: accounting::Config,
     /// How customers are told.
     pub notifications: Notifications,
+    /// The service classes.
+    pub classes: ClassesFile,
     /// The operator's interface.
     pub admin: Admin,
 }
@@ -180,6 +183,16 @@ impl Default for Records {
 pub struct Grants {
     /// The most that one grant gives, seconds.
     pub quantum_seconds: u32,
+    /// The most that one grant gives, octets.
+    pub quantum_octets: u64,
+    /// The most that one grant gives, events.
+    pub quantum_events: u64,
+    /// When a client of octets or events has to ask again at the latest, seconds.
+    pub validity_seconds: u32,
+    /// When one that was redirected or restricted has to, seconds.
+    pub restricted_seconds: u32,
+    /// How long a session of several services may rest without holding anything, seconds.
+    pub idle_seconds: u32,
     /// How long a call may ring before its grant begins to count, seconds.
     pub setup_seconds: u32,
     /// How long after the end of a grant its report may come, seconds.
@@ -200,6 +213,11 @@ impl Default for Grants {
     fn default() -> Self {
         let core::Settings {
             quantum_seconds,
+            quantum_octets,
+            quantum_events,
+            validity_seconds,
+            restricted_seconds,
+            idle_seconds,
             setup_seconds,
             grace_seconds,
             remember_seconds,
@@ -210,6 +228,11 @@ impl Default for Grants {
         } = core::Settings::default();
         Self {
             quantum_seconds,
+            quantum_octets,
+            quantum_events,
+            validity_seconds,
+            restricted_seconds,
+            idle_seconds,
             setup_seconds,
             grace_seconds,
             remember_seconds,
@@ -235,6 +258,14 @@ impl Default for Tariffs {
             file: "/etc/tollwire/tariffs.toml".into(),
         }
     }
+}
+
+/// `[classes]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClassesFile {
+    /// The file with the service classes; without it there are none.
+    pub file: Option<PathBuf>,
 }
 
 /// `[admin]`
@@ -285,6 +316,21 @@ impl Configuration for Config {
             self.grants.quantum_seconds.into(),
             1,
         )?;
+        for (key, value) in [
+            ("grants.quantum_octets", self.grants.quantum_octets),
+            ("grants.quantum_events", self.grants.quantum_events),
+            (
+                "grants.validity_seconds",
+                self.grants.validity_seconds.into(),
+            ),
+            (
+                "grants.restricted_seconds",
+                self.grants.restricted_seconds.into(),
+            ),
+            ("grants.idle_seconds", self.grants.idle_seconds.into()),
+        ] {
+            at_least(key, value, 1)?;
+        }
         at_least(
             "grants.message_hold_seconds",
             self.grants.message_hold_seconds.into(),
@@ -348,6 +394,11 @@ impl Config {
     pub fn settings(&self) -> core::Settings {
         let Grants {
             quantum_seconds,
+            quantum_octets,
+            quantum_events,
+            validity_seconds,
+            restricted_seconds,
+            idle_seconds,
             setup_seconds,
             grace_seconds,
             remember_seconds,
@@ -358,6 +409,11 @@ impl Config {
         } = self.grants;
         core::Settings {
             quantum_seconds,
+            quantum_octets,
+            quantum_events,
+            validity_seconds,
+            restricted_seconds,
+            idle_seconds,
             setup_seconds,
             grace_seconds,
             remember_seconds,
@@ -397,6 +453,39 @@ impl Config {
     pub fn tariff_table(&self) -> Result<TariffTable, String> {
         tariff_table(&self.tariffs.file)
     }
+
+    /// Reads tariffs and classes.
+    ///
+    /// # Errors
+    /// File, line and what is wrong.
+    pub fn rules(&self) -> Result<core::Rules, String> {
+        let classes = match &self.classes.file {
+            None => Classes::default(),
+            Some(file) => classes(file)?,
+        };
+        Ok(core::Rules {
+            tariffs: rating_table(&self.tariffs.file)?,
+            classes,
+        })
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ClassFile {
+    class: Vec<Class>,
+}
+
+impl Configuration for ClassFile {}
+
+/// Reads the service classes in `file`: `[[class]]` entries.
+///
+/// # Errors
+/// File, line and what is wrong.
+pub fn classes(file: &std::path::Path) -> Result<Classes, String> {
+    let content: ClassFile =
+        tollwire_runtime::config::load(file).map_err(|error| error.to_string())?;
+    Classes::new(content.class).map_err(|fault| format!("{}: {fault}", file.display()))
 }
 
 #[derive(Default, Deserialize)]

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tollwire_diameter::base::AbortSessionRequest;
+use tollwire_diameter::base::{AbortSessionRequest, ReAuthRequest, ReAuthRequestType};
 use tollwire_diameter::credit_control::{CcSessionFailover, CreditControlRequest};
 use tollwire_diameter::{Avp, Message, ResultCode, dictionary};
 use tollwire_runtime::accounting::{self as shipping, Shipper};
@@ -162,7 +162,7 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
         path,
     } = started;
     let mut signals = Signals::listen().map_err(Fault::unavailable)?;
-    let tariffs = config.tariff_table().map_err(Fault::configuration)?;
+    let rules = config.rules().map_err(Fault::configuration)?;
     let writer = RecordWriter::open(config.record_settings(), Now::read().unix_ms)
         .map_err(Fault::unavailable)?;
     let durable = writer.durable();
@@ -230,7 +230,7 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
             .await
             .map_err(Fault::unavailable)?;
     let mut driver = Driver {
-        core: Core::new(config.settings(), tariffs, State::default()),
+        core: Core::new(config.settings(), rules, State::default()),
         config,
         epoch: 0,
         role,
@@ -444,8 +444,8 @@ impl Driver {
                 State::default()
             }
         };
-        let tariffs = self.core.tariffs().clone();
-        self.core = Core::new(self.config.settings(), tariffs, state);
+        let rules = self.core.rules();
+        self.core = Core::new(self.config.settings(), rules, state);
         if self.is_active() {
             tracing::info!(
                 accounts = self.core.accounts().count(),
@@ -472,15 +472,15 @@ impl Driver {
         notify::reloading();
         let loaded = tollwire_runtime::config::load::<Config>(path)
             .map_err(|error| error.to_string())
-            .and_then(|config| Ok((config.tariff_table()?, config)));
+            .and_then(|config| Ok((config.rules()?, config)));
         match loaded {
-            Ok((tariffs, config)) => {
+            Ok((rules, config)) => {
                 self.core
-                    .handle(Now::read(), Event::Tariffs(tariffs), &mut Vec::new());
+                    .handle(Now::read(), Event::Rules(Box::new(rules)), &mut Vec::new());
                 self.core.set_settings(config.settings());
                 self.config = config;
                 tracing::info!(
-                    "tariffs and grants read again; sockets and paths keep theirs until a restart"
+                    "tariffs, classes and grants read again; sockets and paths keep theirs until a restart"
                 );
             }
             Err(error) => tracing::error!("{error}; the old configuration stays in force"),
@@ -518,9 +518,26 @@ impl Driver {
                     session_id,
                     origin_host,
                     origin_realm,
-                } => group
-                    .after
-                    .extend(self.abort(&session_id, &origin_host, &origin_realm)),
+                } => {
+                    group
+                        .after
+                        .extend(self.abort(&session_id, &origin_host, &origin_realm));
+                }
+                Effect::ReAuthorize {
+                    session_id,
+                    origin_host,
+                    origin_realm,
+                    rating_group,
+                    service_identifiers,
+                } => {
+                    let service = (rating_group, &*service_identifiers);
+                    group.after.extend(self.re_authorize(
+                        &session_id,
+                        &origin_host,
+                        &origin_realm,
+                        service,
+                    ));
+                }
             }
         }
         self.store.submit(group);
@@ -569,6 +586,43 @@ impl Driver {
             request: request.encode(0, 0),
         })
     }
+
+    /// RFC 8506 5.5: the client answers it with a CCR-Update for the service.
+    fn re_authorize(
+        &self,
+        session_id: &str,
+        origin_host: &str,
+        origin_realm: &str,
+        (rating_group, service_identifiers): (Option<u32>, &[u32]),
+    ) -> Option<Waiting> {
+        let peer = self.node.find(origin_host)?;
+        let identity = self.node.identity();
+        let group = rating_group
+            .iter()
+            .map(|group| Avp::new(&dictionary::RATING_GROUP, group));
+        let identifiers = service_identifiers
+            .iter()
+            .map(|identifier| Avp::new(&dictionary::SERVICE_IDENTIFIER, identifier));
+        let request = ReAuthRequest {
+            session_id: session_id.to_owned(),
+            origin_host: identity.origin_host.clone(),
+            origin_realm: identity.origin_realm.clone(),
+            destination_realm: origin_realm.to_owned(),
+            destination_host: origin_host.to_owned(),
+            auth_application_id: dictionary::APPLICATION_CREDIT_CONTROL,
+            re_auth_request_type: ReAuthRequestType::AuthorizeOnly,
+            user_name: None,
+            origin_state_id: None,
+            proxy_infos: Vec::new(),
+            route_records: Vec::new(),
+            extra: group.chain(identifiers).collect(),
+        };
+        Some(Waiting::Abort {
+            node: self.node.clone(),
+            peer,
+            request: request.encode(0, 0),
+        })
+    }
 }
 
 /// Whether every database can find a session by this name.
@@ -603,6 +657,11 @@ const GAUGE_ROWS: &[(&str, &str, Reading<Core>)] = &[
         "late_reports",
         "Last reports of sessions that were closed already, debited after all",
         |core| core.counters().late_reports,
+    ),
+    (
+        "uncollected_micro",
+        "What reports cost beyond what the accounts had, micro-units of any currency",
+        |core| core.counters().uncollected_micro,
     ),
     ("records", "Charge records made", |core| {
         core.counters().records

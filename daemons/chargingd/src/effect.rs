@@ -29,6 +29,19 @@ pub enum Effect {
         /// The account as it is now, or why not.
         result: Result<AccountView, Refusal>,
     },
+    /// Ask the client to come back for more units of a service (RAR).
+    ReAuthorize {
+        /// Session-Id.
+        session_id: Box<str>,
+        /// The client's Origin-Host.
+        origin_host: Box<str>,
+        /// Its Origin-Realm.
+        origin_realm: Box<str>,
+        /// The service's Rating-Group.
+        rating_group: Option<u32>,
+        /// Its Service-Identifiers.
+        service_identifiers: Vec<u32>,
+    },
     /// Tell the client to end the session (ASR).
     Abort {
         /// Session-Id.
@@ -77,6 +90,8 @@ pub struct AccountView {
     pub identities: Vec<Box<str>>,
     /// Sessions that run.
     pub sessions: usize,
+    /// Its service accounts, in the order of their priority.
+    pub service_accounts: Vec<ServiceAccount>,
 }
 
 /// Why an operator's request was not carried out.

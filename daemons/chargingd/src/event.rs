@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use tollwire_cdr::Payment;
 use tollwire_diameter::credit_control::CreditControlRequest;
 
+use crate::core::Rules;
 use crate::notify::Contact;
-use crate::tariff::TariffTable;
+use crate::service_account::Terms;
 
 /// One thing that happened.
 #[derive(Debug)]
@@ -25,8 +26,8 @@ pub enum Event {
         /// What for.
         operation: Operation,
     },
-    /// New tariffs, for calls that begin from now on.
-    Tariffs(TariffTable),
+    /// New rules, for services that begin from now on.
+    Rules(Box<Rules>),
     /// A deadline may have passed.
     Tick,
 }
@@ -55,6 +56,68 @@ pub enum Operation {
         /// Micro-units, above zero.
         amount_micro: i64,
         /// The payment's name.
+        reference: String,
+    },
+    /// Who the customer is, and what he wants to be told.
+    SetProfile {
+        /// The account.
+        account: Box<str>,
+        /// IANA time zone.
+        #[serde(default)]
+        time_zone: Option<Box<str>>,
+        /// Where notifications go.
+        #[serde(default)]
+        contacts: Option<Vec<Contact>>,
+        /// Language of notifications and invoices.
+        #[serde(default)]
+        language: Option<Box<str>>,
+        /// Name and address.
+        #[serde(default)]
+        address: Option<Box<str>>,
+        /// What is left, at which he is told, micro-units.
+        #[serde(default)]
+        thresholds: Option<Vec<i64>>,
+    },
+    /// When what is left of the main account, or of a service account, expires.
+    SetExpiry {
+        /// The account.
+        account: Box<str>,
+        /// A service account of it.
+        #[serde(default)]
+        service_account: Option<Box<str>>,
+        /// Milliseconds since 1970; absent: never.
+        #[serde(default)]
+        expires_unix_ms: Option<i64>,
+    },
+    /// A new service account, an old one's other rules, or a closed one opened again.
+    SetServiceAccount {
+        /// The account.
+        account: Box<str>,
+        /// The service account's own name.
+        service_account: Box<str>,
+        /// What it is for, and by which rules.
+        terms: Box<Terms>,
+    },
+    /// It pays for nothing any more; its money goes back to the main account, its units are forfeited.
+    CloseServiceAccount {
+        /// The account.
+        account: Box<str>,
+        /// The service account's own name.
+        service_account: Box<str>,
+    },
+    /// A recharge on request. Under one reference it happens once.
+    Recharge {
+        /// The account.
+        account: Box<str>,
+        /// The service account's own name.
+        service_account: Box<str>,
+        /// Micro-units or units; without it, what the rule says.
+        #[serde(default)]
+        amount: Option<i64>,
+        /// Whether less may be taken if the main account has not enough.
+        #[serde(default)]
+        part: bool,
+        /// The request's name.
         reference: String,
     },
     /// Another limit.

@@ -137,6 +137,11 @@ pub fn issued(commodity: Commodity) -> Box<str> {
     format!("@issued:{commodity}").into()
 }
 
+/// The account that takes units that were used.
+pub fn used(commodity: Commodity) -> Box<str> {
+    format!("@used:{commodity}").into()
+}
+
 /// The account that takes what was not used in time.
 pub fn expired(commodity: Commodity) -> Box<str> {
     format!("@expired:{commodity}").into()

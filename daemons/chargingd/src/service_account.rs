@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::account::is_name;
 use crate::calendar::Calendar;
 use crate::class::WhenShort;
-use crate::ledger::Commodity;
+use crate::ledger::{About, Commodity};
 
 /// A service account: money or units for the services of some classes, bought from the main account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +62,9 @@ pub struct Terms {
     /// What units cost the main account; money costs what it is.
     #[serde(default)]
     pub price: Option<UnitPrice>,
+    /// What its units are called on the invoice (without a name, as the account is), and who provides them.
+    #[serde(default)]
+    pub about: About,
     /// When it is recharged besides on request.
     #[serde(default)]
     pub recharge: Option<Recharge>,

@@ -1,9 +1,14 @@
-//! A credit-control session (RFC 8506 5.1): one call, one reservation at a time.
+//! A credit-control session (RFC 8506 5.1): one customer, one or several services, what each holds and has cost.
 
+use std::sync::Arc;
+
+use iso_currency::Currency;
 use serde::{Deserialize, Serialize};
 use tollwire_cdr::EndCause;
 
-use crate::tariff::Tariff;
+use crate::class::WhenShort;
+use crate::ledger::About;
+use crate::rating::{Measure, Stint, Tariff, Used};
 
 /// What is known of a session; stored whole at each change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,27 +17,14 @@ pub struct Session {
     pub id: Box<str>,
     /// The account that pays.
     pub account: Box<str>,
-    /// The tariff as it was when the session began.
-    pub tariff: Tariff,
     /// Who asks: Origin-Host and Origin-Realm, for requests of ours.
     pub origin_host: Box<str>,
     /// See `origin_host`.
     pub origin_realm: Box<str>,
-    /// Rating-Group of the request, to be echoed.
-    pub rating_group: Option<u32>,
-    /// Whether the client used Multiple-Services-Credit-Control.
+    /// Whether the client uses Multiple-Services-Credit-Control.
     pub multiple_services: bool,
-    /// Units that the client counts, if the session holds a sum of money rather than time.
-    #[serde(default)]
-    pub of_money: Option<u64>,
-    /// Seconds used and reported.
-    pub used_seconds: u64,
-    /// Seconds granted beyond `used_seconds`.
-    pub granted_seconds: u64,
-    /// Micro-units debited so far.
-    pub charged_micro: i64,
-    /// Micro-units held for `granted_seconds`.
-    pub held_micro: i64,
+    /// What it pays for; never many.
+    pub services: Vec<Service>,
     /// When the session began, milliseconds since 1970.
     pub began_unix_ms: i64,
     /// When the client must have reported (Tcc), milliseconds since 1970.
@@ -42,19 +34,208 @@ pub struct Session {
     /// What the record will say.
     pub facts: Facts,
     /// Set when the session is over, milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_unix_ms: Option<i64>,
-    /// What was granted and not reported when supervision closed it; a late report may claim it.
+}
+
+/// One service of a session: a Rating-Group, a Service-Identifier, or the session itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// Rating-Group, to be echoed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rating_group: Option<u32>,
+    /// Service-Identifiers, likewise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub service_identifiers: Vec<u32>,
+    /// What its units cost.
+    pub price: Price,
+    /// All that was reported and believed.
     #[serde(default)]
+    pub used: Used,
+    /// Of that, what no service account's units covered: what the price is for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stints: Vec<Stint>,
+    /// Units granted beyond `used`.
+    #[serde(default)]
+    pub granted: u64,
+    /// Of `granted`, the last ones that cost nothing: access was bought, or the rule says that the service goes on.
+    #[serde(default)]
+    pub free: u64,
+    /// The price of the stints, micro-units.
+    #[serde(default)]
+    pub priced_micro: i64,
+    /// What was debited of that: less, if an account had less.
+    #[serde(default)]
+    pub charged_micro: i64,
+    /// What is held for the grant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<Share>,
+    /// What the client was told about the end of its units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub short: Option<WhenShort>,
+    /// The customer was told of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub told: bool,
+    /// When the client has to ask again; 0 if nothing is granted. Milliseconds since 1970.
+    #[serde(default)]
+    pub valid_until_unix_ms: i64,
+    /// A Re-Auth-Request was sent, and the client has not come back since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asked_back: bool,
+    /// What was granted and not reported when supervision closed it; a late report may claim it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late: Option<Late>,
 }
 
-/// What a session had in hand when its client fell silent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What a service's units cost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Price {
+    /// By tariff, as it was when the service began.
+    Tariff(Arc<Tariff>),
+    /// The client's: one sum for all units.
+    Sum {
+        /// Micro-units.
+        amount_micro: i64,
+        /// Of this currency.
+        currency: Currency,
+        /// CC-Service-Specific-Units that it is for.
+        units: u64,
+    },
+}
+
+/// A part of a hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// The account in the ledger: `alice` or `alice/gprs`.
+    pub purse: Box<str>,
+    /// Micro-units of money, or units.
+    pub amount: i64,
+    /// Whether it is units, which cover as many units of use.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub units: bool,
+}
+
+/// What a service had in hand when its client fell silent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Late {
-    /// Seconds granted and not reported.
-    pub seconds: u64,
-    /// Micro-units that were held for them.
-    pub held_micro: i64,
+    /// Units granted and not reported.
+    pub granted: u64,
+    /// What was held for them.
+    pub shares: Vec<Share>,
+}
+
+pub(crate) fn plus(one: Used, other: Used) -> Used {
+    Used {
+        seconds: one.seconds.saturating_add(other.seconds),
+        octets: one.octets.saturating_add(other.octets),
+        events: one.events.saturating_add(other.events),
+    }
+}
+
+/// Units of `used` in its measure.
+pub(crate) fn units_of(measure: Measure, used: Used) -> u64 {
+    match measure {
+        Measure::Time | Measure::Combined => used.seconds,
+        Measure::Volume => used.octets,
+        Measure::Events => used.events,
+    }
+}
+
+/// Name of the tariff of sums, whose price is the client's.
+const BY_CLIENT: &str = "by-client";
+
+impl Price {
+    /// What its units are; `None` for a sum.
+    pub fn measure(&self) -> Option<Measure> {
+        match self {
+            Self::Tariff(tariff) => Some(tariff.measure()),
+            Self::Sum { .. } => None,
+        }
+    }
+
+    /// Its currency.
+    pub fn currency(&self) -> Currency {
+        match self {
+            Self::Tariff(tariff) => tariff.currency,
+            Self::Sum { currency, .. } => *currency,
+        }
+    }
+
+    /// As in records.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Tariff(tariff) => &tariff.name,
+            Self::Sum { .. } => BY_CLIENT,
+        }
+    }
+
+    /// What its entries are for.
+    pub fn about(&self) -> About {
+        match self {
+            Self::Tariff(tariff) => About {
+                service: tariff.service().into(),
+                provider: tariff.provider.clone(),
+                tax_basis_points: tariff.tax_basis_points(),
+                commission_basis_points: tariff.commission_basis_points,
+            },
+            Self::Sum { .. } => About::default(),
+        }
+    }
+}
+
+impl Service {
+    /// A service before its first grant.
+    pub fn new(rating_group: Option<u32>, service_identifiers: Vec<u32>, price: Price) -> Self {
+        Self {
+            rating_group,
+            service_identifiers,
+            price,
+            used: Used::default(),
+            stints: Vec::new(),
+            granted: 0,
+            free: 0,
+            priced_micro: 0,
+            charged_micro: 0,
+            shares: Vec::new(),
+            short: None,
+            told: false,
+            valid_until_unix_ms: 0,
+            asked_back: false,
+            late: None,
+        }
+    }
+
+    /// Whether it is the one of this Rating-Group and these Service-Identifiers.
+    pub fn is(&self, rating_group: Option<u32>, service_identifiers: &[u32]) -> bool {
+        self.rating_group == rating_group && self.service_identifiers == service_identifiers
+    }
+
+    /// Its stints with `more` used in the last one; in one that begins at `from_unix_ms` if there is none.
+    pub fn stints_with(&self, from_unix_ms: i64, more: Used) -> Vec<Stint> {
+        let mut stints = self.stints.clone();
+        match stints.last_mut() {
+            Some(last) => last.used = plus(last.used, more),
+            None => stints.push(Stint {
+                from_unix_ms,
+                used: more,
+            }),
+        }
+        stints
+    }
+
+    /// Whether any unit of its measure was used.
+    pub fn is_used(&self) -> bool {
+        self.price
+            .measure()
+            .is_some_and(|measure| units_of(measure, self.used) > 0)
+    }
+
+    /// What is held of money, micro-units.
+    pub fn held_micro(&self) -> i64 {
+        let money = self.shares.iter().filter(|share| !share.units);
+        money.map(|share| share.amount).sum()
+    }
 }
 
 impl Session {
@@ -62,6 +243,23 @@ impl Session {
     /// uses a Session-Id again, against RFC 6733 8.8, begins another session and spoils nobody's.
     pub fn entry_key(&self, request_number: u32) -> String {
         format!("{}#{request_number} {}", self.id, self.began_unix_ms)
+    }
+
+    /// Whether the client names the price.
+    pub fn is_of_money(&self) -> bool {
+        let first = self.services.first();
+        first.is_some_and(|service| matches!(service.price, Price::Sum { .. }))
+    }
+
+    /// What all services have cost, micro-units.
+    pub fn charged_micro(&self) -> i64 {
+        let services = self.services.iter();
+        services.map(|service| service.charged_micro).sum()
+    }
+
+    /// What is held of money for all services, micro-units.
+    pub fn held_micro(&self) -> i64 {
+        self.services.iter().map(Service::held_micro).sum()
     }
 }
 
@@ -81,44 +279,66 @@ pub struct Answered {
 pub struct Outcome {
     /// Result-Code of the command.
     pub result_code: u32,
-    /// CC-Time granted.
-    pub granted_seconds: Option<u32>,
-    /// Money granted.
-    #[serde(default)]
-    pub granted_sum: Option<Sum>,
-    /// The grant is the last: Final-Unit-Indication with TERMINATE.
-    pub final_unit: bool,
-    /// Validity-Time, seconds.
-    pub validity_seconds: Option<u32>,
+    /// What each service gets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<ServiceOutcome>,
     /// Micro-units charged in the session so far, with the currency's ISO 4217 number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<(i64, u32)>,
     /// Check-Balance-Result.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enough_credit: Option<bool>,
     /// Credit-Control-Failure-Handling is CONTINUE.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub continue_without_us: bool,
-    /// Rating-Group, if the answer is by service.
-    pub rating_group: Option<u32>,
-    /// Whether grant and result stand in Multiple-Services-Credit-Control.
+    /// Whether the services stand in Multiple-Services-Credit-Control.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub multiple_services: bool,
 }
 
-impl Outcome {
-    /// A refusal of the whole command.
-    pub fn refused(result_code: u32) -> Self {
-        Self {
-            result_code,
-            granted_seconds: None,
-            granted_sum: None,
-            final_unit: false,
-            validity_seconds: None,
-            cost: None,
-            enough_credit: None,
-            continue_without_us: false,
-            rating_group: None,
-            multiple_services: false,
-        }
-    }
+/// What an answer says of one service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceOutcome {
+    /// Result-Code for it.
+    pub result_code: u32,
+    /// Rating-Group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rating_group: Option<u32>,
+    /// Service-Identifiers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub service_identifiers: Vec<u32>,
+    /// What may be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub granted: Option<Granted>,
+    /// These are the last units, and then this: Final-Unit-Indication.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub final_unit: Option<WhenShort>,
+    /// Validity-Time, seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validity_seconds: Option<u32>,
+    /// Quota-Holding-Time, seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota_holding_seconds: Option<u32>,
+    /// Time- or Volume-Quota-Threshold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<u32>,
+    /// Tariff-Time-Change, milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tariff_change_unix_ms: Option<i64>,
+}
+
+/// What may be used before the next request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Granted {
+    /// CC-Time.
+    Seconds(u32),
+    /// CC-Total-Octets.
+    Octets(u64),
+    /// CC-Service-Specific-Units.
+    Units(u64),
+    /// CC-Money, with the units that it is for.
+    Sum(Sum),
 }
 
 /// A sum of money that is held.
@@ -130,6 +350,37 @@ pub struct Sum {
     pub currency: u32,
     /// CC-Service-Specific-Units that it is for.
     pub units: u64,
+}
+
+impl Outcome {
+    /// A refusal of the whole command.
+    pub fn refused(result_code: u32) -> Self {
+        Self {
+            result_code,
+            services: Vec::new(),
+            cost: None,
+            enough_credit: None,
+            continue_without_us: false,
+            multiple_services: false,
+        }
+    }
+}
+
+impl ServiceOutcome {
+    /// Nothing but a result.
+    pub fn of(rating_group: Option<u32>, service_identifiers: &[u32], result_code: u32) -> Self {
+        Self {
+            result_code,
+            rating_group,
+            service_identifiers: service_identifiers.to_vec(),
+            granted: None,
+            final_unit: None,
+            validity_seconds: None,
+            quota_holding_seconds: None,
+            threshold: None,
+            tariff_change_unix_ms: None,
+        }
+    }
 }
 
 /// What the client said about the call.

@@ -5,13 +5,12 @@ mod support;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use chargingd::core::{Core, Settings, State};
+use chargingd::core::{Core, Rules, Settings, State};
 use chargingd::effect::{Effect, Mutation};
 use chargingd::event::{Event, Operation};
 use chargingd::ledger::{Commodity, Entry, cash};
 use chargingd::store::{After, Group, Notice, Opened, Place, Records, Server, Store};
 use chargingd::store::{ledger, trial_balance};
-use chargingd::tariff::TariffTable;
 use iso_currency::Currency;
 use support::lossy::{Loss, Lossy};
 use support::postgres;
@@ -138,7 +137,7 @@ fn top_up(name: &str, amount_micro: i64, reference: &str) -> Operation {
 }
 
 fn core(state: State) -> Core {
-    Core::new(Settings::default(), TariffTable::default(), state)
+    Core::new(Settings::default(), Rules::default(), state)
 }
 
 /// What the core has stored for these.

@@ -1,18 +1,26 @@
-//! Credit control (RFC 8506 5, 6): grants, debits, repeated requests.
+//! Credit control (RFC 8506 5): sessions of one or several services, grants, debits, repeated requests.
 
 use tollwire_cdr::Payment;
 use tollwire_diameter::ResultCode;
-use tollwire_diameter::credit_control::{CcRequestType, CreditControlRequest};
+use tollwire_diameter::credit_control::{
+    CcRequestType, CreditControlRequest, MultipleServicesIndicator,
+};
 use tollwire_runtime::clock::Now;
 
 use super::Core;
+use super::fund::Beyond;
 use super::money::is_of_money;
-use super::request::{Asked, identities, learn};
+use super::purse::Keys;
+use super::request::{Asked, learn};
+use crate::account::Account;
 use crate::effect::Effect;
-use crate::session::{Answered, Facts, Outcome, Session};
+use crate::rating::{Measure, Query, Used};
+use crate::session::{Answered, Facts, Outcome, Price, Service, ServiceOutcome, Session};
 
 /// Reports may lie this much beyond the wall clock: two clocks, and whole started seconds.
 const CLOCK_TOLERANCE_SECONDS: u64 = 2;
+/// Services of one session, at most.
+const MOST_SERVICES: usize = 32;
 
 impl Core {
     /// The answer to a CCR, and what it changes.
@@ -22,17 +30,14 @@ impl Core {
         request: &CreditControlRequest,
         effects: &mut Vec<Effect>,
     ) -> Outcome {
-        if request.multiple_services_credit_controls.len() > 1 {
-            return Outcome::refused(ResultCode::RATING_FAILED.0);
+        if request.multiple_services_credit_controls.len() > MOST_SERVICES {
+            return Outcome::refused(ResultCode::UNABLE_TO_COMPLY.0);
         }
         if request.cc_request_type == CcRequestType::EventRequest {
             return self.one_time_event(now, request, effects);
         }
         let session = self.sessions.get(request.session_id.as_str());
-        if session.map_or_else(
-            || is_of_money(request),
-            |session| session.of_money.is_some(),
-        ) {
+        if session.map_or_else(|| is_of_money(request), Session::is_of_money) {
             return self.money(now, request, effects);
         }
         if let Some(repeated) = session.and_then(|session| repeated(session, request)) {
@@ -70,11 +75,7 @@ impl Core {
         if self.due.len() >= self.settings.max_sessions {
             return Outcome::refused(ResultCode::TOO_BUSY.0);
         }
-        let account = identities(request)
-            .iter()
-            .find_map(|identity| self.identities.get(identity))
-            .and_then(|name| self.accounts.get(name));
-        let Some(account) = account else {
+        let Some(account) = self.subscriber(request) else {
             return Outcome::refused(ResultCode::USER_UNKNOWN.0);
         };
         if account.blocked {
@@ -82,24 +83,18 @@ impl Core {
         }
         let mut facts = Facts::default();
         learn(&mut facts, request);
-        let Some(tariff) = self.tariffs.find(&facts.to, account.currency) else {
-            return Outcome::refused(ResultCode::RATING_FAILED.0);
-        };
         facts.invite_unix_ms = facts.invite_unix_ms.or(Some(now.unix_ms));
-        let asked = Asked::of(request);
+        let asked = Asked::all(request);
+        let multiple_services = !request.multiple_services_credit_controls.is_empty()
+            || request.multiple_services_indicator
+                == Some(MultipleServicesIndicator::MultipleServicesSupported);
         let mut session = Session {
             id: request.session_id.as_str().into(),
             account: account.name.clone(),
-            tariff: tariff.clone(),
             origin_host: request.origin_host.as_str().into(),
             origin_realm: request.origin_realm.as_str().into(),
-            rating_group: asked.rating_group,
-            multiple_services: asked.multiple_services,
-            of_money: None,
-            used_seconds: 0,
-            granted_seconds: 0,
-            charged_micro: 0,
-            held_micro: 0,
+            multiple_services,
+            services: Vec::new(),
             began_unix_ms: now.unix_ms,
             due_unix_ms: now.unix_ms,
             last: Answered {
@@ -109,14 +104,21 @@ impl Core {
             },
             facts,
             closed_unix_ms: None,
-            late: None,
         };
-        let outcome = self.grant(now, &mut session, asked.wanted.flatten());
+        let mut outcomes = Vec::new();
+        for asked in &asked {
+            outcomes.push(self.begin_service(now, &mut session, asked, effects));
+        }
+        let outcome = self.outcome(&session, outcomes);
+        // RFC 8506 4.1.2: a client of several services may begin without any.
         if outcome.result_code != ResultCode::SUCCESS.0 {
+            self.drop_holds(&session);
             return outcome;
         }
-        // The grant begins to count when the call is answered.
-        session.due_unix_ms += i64::from(self.settings.setup_seconds) * 1000;
+        // The grant begins to count when the service begins.
+        session.due_unix_ms = self
+            .due(now, &session)
+            .saturating_add(i64::from(self.settings.setup_seconds) * 1000);
         session.last.outcome = outcome.clone();
         self.put(None, session, effects);
         outcome
@@ -131,28 +133,62 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) -> Outcome {
         let before = session.clone();
-        let asked = Asked::of(request);
         learn(&mut session.facts, request);
-        session.facts.octets_from_caller =
-            (session.facts.octets_from_caller).saturating_add(asked.octets_from_caller);
-        session.facts.octets_to_caller =
-            (session.facts.octets_to_caller).saturating_add(asked.octets_to_caller);
-        self.debit(now, &mut session, asked.used_seconds, request, effects);
         let is_update = request.cc_request_type == CcRequestType::UpdateRequest;
-        let outcome = if !is_update {
-            let reported = request.event_timestamp.map(|time| time.unix_ms());
-            session.facts.end_unix_ms = Some(end_time(now.unix_ms, reported));
-            self.closing(now, &mut session, effects);
-            self.outcome(&session, ResultCode::SUCCESS)
-        } else if self
+        let mut keys = Keys::of(now, session.entry_key(request.cc_request_number));
+        let blocked = self
             .accounts
             .get(&session.account)
-            .is_none_or(|account| account.blocked)
-        {
-            self.outcome(&session, ResultCode::END_USER_SERVICE_DENIED)
+            .is_none_or(|account| account.blocked);
+        let mut outcomes = Vec::new();
+        let all = Asked::all(request);
+        for asked in &all {
+            let found = match session.multiple_services {
+                // There is but one, however the request names it.
+                false => (!session.services.is_empty()).then_some(0),
+                true => session
+                    .services
+                    .iter()
+                    .position(|service| service.is(asked.rating_group, &asked.service_identifiers)),
+            };
+            let Some(index) = found else {
+                if is_update && !blocked {
+                    outcomes.push(self.begin_service(now, &mut session, asked, effects));
+                } else {
+                    let code = match is_update {
+                        true => ResultCode::END_USER_SERVICE_DENIED,
+                        false => ResultCode::RATING_FAILED,
+                    };
+                    outcomes.push(asked.outcome(code));
+                }
+                continue;
+            };
+            let Some(mut service) = session.services.get(index).cloned() else {
+                continue;
+            };
+            self.debit(now, &mut session, &mut service, asked, &mut keys, effects);
+            let outcome = if !is_update {
+                asked.outcome(ResultCode::SUCCESS)
+            } else if blocked {
+                service.valid_until_unix_ms = now.unix_ms;
+                asked.outcome(ResultCode::END_USER_SERVICE_DENIED)
+            } else {
+                self.go_on(now, &session, &mut service, asked, effects)
+            };
+            if let Some(place) = session.services.get_mut(index) {
+                *place = service;
+            }
+            outcomes.push(outcome);
+        }
+        if is_update {
+            session.due_unix_ms = self.due(now, &session);
         } else {
-            self.grant(now, &mut session, asked.wanted.flatten())
-        };
+            let reported = request.event_timestamp.map(|time| time.unix_ms());
+            session.facts.end_unix_ms = Some(end_time(now.unix_ms, reported));
+            self.end_services(&mut session, &mut keys, effects);
+            self.closing(now, &mut session, effects);
+        }
+        let outcome = self.outcome(&session, outcomes);
         session.last = Answered {
             number: request.cc_request_number,
             request_type: request.cc_request_type.number(),
@@ -162,117 +198,183 @@ impl Core {
         outcome
     }
 
-    /// Debits what was used and releases the hold.
+    /// A service that the session did not have.
+    fn begin_service(
+        &mut self,
+        now: Now,
+        session: &mut Session,
+        asked: &Asked,
+        effects: &mut Vec<Effect>,
+    ) -> ServiceOutcome {
+        if session.services.len() >= MOST_SERVICES {
+            return asked.outcome(ResultCode::TOO_BUSY);
+        }
+        if session
+            .services
+            .iter()
+            .any(|service| service.is(asked.rating_group, &asked.service_identifiers))
+        {
+            return asked.outcome(ResultCode::UNABLE_TO_COMPLY);
+        }
+        let Some(account) = self.accounts.get(&session.account) else {
+            return asked.outcome(ResultCode::USER_UNKNOWN);
+        };
+        let query = Query {
+            called: &session.facts.to,
+            calling: &session.facts.from,
+            rating_group: asked.rating_group,
+            service_identifier: asked.service_identifiers.first().copied(),
+            currency: account.currency,
+            at_unix_ms: now.unix_ms,
+        };
+        let Some(tariff) = self.tariffs.find(&query) else {
+            return asked.outcome(ResultCode::RATING_FAILED);
+        };
+        let mut service = Service::new(
+            asked.rating_group,
+            asked.service_identifiers.clone(),
+            Price::Tariff(tariff.clone()),
+        );
+        let outcome = self.grant(now, session, &mut service, asked, effects);
+        if outcome.result_code == ResultCode::SUCCESS.0 {
+            session.services.push(service);
+        }
+        outcome
+    }
+
+    /// Debits what was used of a service.
     fn debit(
         &mut self,
         now: Now,
         session: &mut Session,
-        reported_seconds: u64,
-        request: &CreditControlRequest,
+        service: &mut Service,
+        asked: &Asked,
+        keys: &mut Keys,
         effects: &mut Vec<Effect>,
     ) {
-        let used = self.believed(now, session, reported_seconds);
-        if used < reported_seconds {
+        let facts = &mut session.facts;
+        facts.octets_from_caller =
+            (facts.octets_from_caller).saturating_add(asked.octets_from_caller);
+        facts.octets_to_caller = (facts.octets_to_caller).saturating_add(asked.octets_to_caller);
+        let (believed, beyond) = self.believed(now, session, service, asked.used);
+        if believed != asked.used {
             self.counters.excessive_reports += 1;
             tracing::warn!(
-                session = %session.id, client = %session.origin_host, reported_seconds, charged_seconds = used,
+                session = %session.id, client = %session.origin_host, reported = ?asked.used, charged = ?believed,
                 "a client reported more than it was granted or than time has passed; charged the lesser"
             );
         }
-        self.set_held(&session.account, session.held_micro, 0);
-        session.held_micro = 0;
-        session.granted_seconds = 0;
-        session.used_seconds += used;
-        let answered = session.used_seconds > 0 || session.facts.answer_unix_ms.is_some();
-        if answered {
-            let price = session.tariff.price_micro(session.used_seconds);
-            let amount = price.saturating_sub(session.charged_micro);
-            session.charged_micro = price;
-            let key = session.entry_key(request.cc_request_number);
-            self.transfer(now, &session.account, amount, key, effects);
-        }
+        let answer = session.facts.answer_unix_ms;
+        let account = session.account.clone();
+        self.consume(&account, service, believed, (answer, beyond), keys, effects);
     }
 
-    /// Seconds that are charged of those reported: never more than was granted, nor than time has passed. A post-paid
-    /// client may have gone on without us, and is held to the clock alone.
-    fn believed(&self, now: Now, session: &Session, reported: u64) -> u64 {
+    /// What is believed of a report: never more than was granted, nor more seconds than have passed. A post-paid client
+    /// may have gone on without us, and is held to the clock alone.
+    fn believed(
+        &self,
+        now: Now,
+        session: &Session,
+        service: &Service,
+        reported: Used,
+    ) -> (Used, Beyond) {
         let elapsed = u64::try_from(now.unix_ms.saturating_sub(session.began_unix_ms)).unwrap_or(0);
         let by_clock =
-            (elapsed / 1000 + CLOCK_TOLERANCE_SECONDS).saturating_sub(session.used_seconds);
-        let postpaid = self
-            .accounts
-            .get(&session.account)
-            .is_some_and(|account| account.payment == Payment::Postpaid);
-        if postpaid && self.settings.postpaid_continues {
-            reported.min(by_clock)
-        } else {
-            reported
-                .min(session.granted_seconds)
-                .min(by_clock.max(session.granted_seconds.min(1)))
+            (elapsed / 1000 + CLOCK_TOLERANCE_SECONDS).saturating_sub(service.used.seconds);
+        let account = self.accounts.get(&session.account);
+        let on_its_own = self.settings.postpaid_continues
+            && account.is_some_and(|account| account.payment == Payment::Postpaid);
+        let mut believed = reported;
+        let granted = service.granted;
+        match service.price.measure() {
+            Some(Measure::Time | Measure::Combined) => {
+                believed.seconds = match on_its_own {
+                    true => reported.seconds.min(by_clock),
+                    false => (reported.seconds)
+                        .min(granted)
+                        .min(by_clock.max(granted.min(1))),
+                };
+            }
+            Some(Measure::Volume) if !on_its_own => believed.octets = reported.octets.min(granted),
+            Some(Measure::Events) if !on_its_own => believed.events = reported.events.min(granted),
+            _ => {}
         }
-    }
-
-    /// Holds what the next grant may cost. The account must be able to pay for at least a second.
-    fn grant(&mut self, now: Now, session: &mut Session, wanted: Option<u32>) -> Outcome {
-        let Some(account) = self.accounts.get(&session.account) else {
-            return self.outcome(session, ResultCode::USER_UNKNOWN);
+        let beyond = match on_its_own {
+            true => Beyond::Owed,
+            false => Beyond::Available,
         };
-        let tariff = &session.tariff;
-        let affordable = tariff
-            .affordable_seconds(
-                session
-                    .charged_micro
-                    .saturating_add(account.available_micro()),
-            )
-            .saturating_sub(session.used_seconds);
-        if affordable == 0 {
-            session.due_unix_ms = now.unix_ms + i64::from(self.settings.grace_seconds) * 1000;
-            // RFC 8506 8.34: no Final-Unit-Indication beside this result.
-            return self.outcome(session, ResultCode::CREDIT_LIMIT_REACHED);
-        }
-        let quantum = u64::from(self.settings.quantum_seconds);
-        let most = wanted
-            .filter(|seconds| *seconds > 0)
-            .map_or(quantum, |seconds| quantum.min(u64::from(seconds)));
-        let final_unit = affordable <= most;
-        let granted = affordable.min(most);
-        let held = tariff
-            .price_micro(session.used_seconds + granted)
-            .saturating_sub(session.charged_micro);
-        self.set_held(&session.account, session.held_micro, held);
-        session.held_micro = held;
-        session.granted_seconds = granted;
-        let seconds = u32::try_from(granted).unwrap_or(u32::MAX);
-        let grace = i64::from(self.settings.grace_seconds);
-        session.due_unix_ms = now.unix_ms + (i64::from(seconds) + grace) * 1000;
-        Outcome {
-            granted_seconds: Some(seconds),
-            final_unit,
-            validity_seconds: Some(seconds),
-            ..self.outcome(session, ResultCode::SUCCESS)
+        (believed, beyond)
+    }
+
+    /// What a CCR-Terminate does not mention ends too.
+    fn end_services(&mut self, session: &mut Session, keys: &mut Keys, effects: &mut Vec<Effect>) {
+        let account = session.account.clone();
+        for service in &mut session.services {
+            if !service.shares.is_empty() {
+                let how = (None, Beyond::Nothing);
+                self.consume(&account, service, Used::default(), how, keys, effects);
+            }
         }
     }
 
-    fn outcome(&self, session: &Session, result_code: ResultCode) -> Outcome {
+    /// Gives back what a session that does not come about holds.
+    pub(super) fn drop_holds(&mut self, session: &Session) {
+        for service in &session.services {
+            self.release(&service.shares);
+        }
+    }
+
+    /// The answer of a session with these services.
+    pub(super) fn outcome(&self, session: &Session, services: Vec<ServiceOutcome>) -> Outcome {
+        let success = ResultCode::SUCCESS.0;
+        let result_code = match services
+            .iter()
+            .any(|service| service.result_code == success)
+        {
+            true => success,
+            false => services
+                .first()
+                .map_or(success, |service| service.result_code),
+        };
         let account = self.accounts.get(&session.account);
         let postpaid = account.is_some_and(|account| account.payment == Payment::Postpaid);
         Outcome {
-            result_code: result_code.0,
-            granted_seconds: None,
-            granted_sum: None,
-            final_unit: false,
-            validity_seconds: None,
+            result_code,
+            services,
             cost: account.map(|account| {
                 (
-                    session.charged_micro,
+                    session.charged_micro(),
                     Self::currency_number(account.currency),
                 )
             }),
-            continue_without_us: postpaid && self.settings.postpaid_continues,
-            rating_group: session.rating_group,
-            multiple_services: session.multiple_services,
             enough_credit: None,
+            continue_without_us: postpaid && self.settings.postpaid_continues,
+            multiple_services: session.multiple_services,
         }
+    }
+
+    /// When the client must have reported (Tcc): when the first of its services has to, and some grace.
+    pub(super) fn due(&self, now: Now, session: &Session) -> i64 {
+        let granted = session
+            .services
+            .iter()
+            .map(|service| service.valid_until_unix_ms);
+        let first = granted.filter(|until| *until > 0).min();
+        let idle = match session.multiple_services {
+            // Whose services all rest holds nothing, and need not come back before it is used again.
+            true => i64::from(self.settings.idle_seconds),
+            false => 0,
+        };
+        let until = first.unwrap_or_else(|| now.unix_ms.saturating_add(idle.saturating_mul(1000)));
+        until.saturating_add(i64::from(self.settings.grace_seconds) * 1000)
+    }
+
+    /// The account that an identity of the request belongs to.
+    pub(super) fn subscriber(&self, request: &CreditControlRequest) -> Option<&Account> {
+        super::request::identities(request)
+            .iter()
+            .find_map(|identity| self.identities.get(identity))
+            .and_then(|name| self.accounts.get(name))
     }
 }
 

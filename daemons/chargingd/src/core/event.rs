@@ -18,12 +18,17 @@ use tollwire_diameter::credit_control::{
 use tollwire_runtime::clock::Now;
 
 use super::Core;
-use super::money::micro;
+use super::fund::used_of;
+use super::money::{micro, sum_of};
+use super::purse::{Keys, Posting};
 use super::request::learn;
 use crate::account::Account;
-use crate::effect::{Effect, Mutation};
-use crate::ledger::{About, Commodity, Entry, revenue};
-use crate::session::{Answered, Facts, Outcome, Session, Sum};
+use crate::effect::Effect;
+use crate::ledger::{About, Commodity, revenue};
+use crate::rating::{Measure, Query};
+use crate::session::{
+    Answered, Facts, Granted, Outcome, Price, Service, ServiceOutcome, Session, Sum,
+};
 
 /// What an event is worth to this server.
 struct Priced {
@@ -32,6 +37,8 @@ struct Priced {
     seconds: Option<u32>,
     /// CC-Service-Specific-Units that the client counts.
     units: u64,
+    /// What the ledger's entry is for.
+    about: About,
 }
 
 impl Core {
@@ -61,62 +68,105 @@ impl Core {
         if account.blocked && action != RequestedAction::RefundAccount {
             return Outcome::refused(ResultCode::END_USER_SERVICE_DENIED.0);
         }
-        let Some(priced) = self.price_of(request, &account) else {
+        let Some(priced) = self.price_of(now, request, &account) else {
             return Outcome::refused(ResultCode::RATING_FAILED.0);
         };
         let currency = Self::currency_number(account.currency);
         let service = request.multiple_services_credit_controls.first();
+        let rating_group = service.and_then(|service| service.rating_group);
+        let service_identifiers = match service {
+            Some(service) => service.service_identifiers.clone(),
+            None => request.service_identifier.into_iter().collect(),
+        };
         let success = Outcome {
-            rating_group: service.and_then(|service| service.rating_group),
+            services: vec![ServiceOutcome::of(
+                rating_group,
+                &service_identifiers,
+                ResultCode::SUCCESS.0,
+            )],
             multiple_services: service.is_some(),
             ..Outcome::refused(ResultCode::SUCCESS.0)
         };
-        let enough = priced.amount_micro <= account.available_micro();
-        match action {
-            RequestedAction::CheckBalance => Outcome {
-                enough_credit: Some(enough),
-                ..success
-            },
-            RequestedAction::PriceEnquiry => Outcome {
+        if action == RequestedAction::PriceEnquiry {
+            return Outcome {
                 cost: Some((priced.amount_micro, currency)),
                 ..success
-            },
-            RequestedAction::DirectDebiting if !enough => {
-                Outcome::refused(ResultCode::CREDIT_LIMIT_REACHED.0)
-            }
-            RequestedAction::RefundAccount
-                if priced.amount_micro > self.settings.max_refund_micro =>
-            {
-                tracing::warn!(
-                    client = %request.origin_host, account = %account.name,
-                    asked_micro = priced.amount_micro, allowed_micro = self.settings.max_refund_micro,
-                    "a refund above grants.max_refund_micro is refused"
-                );
-                Outcome::refused(ResultCode::AUTHORIZATION_REJECTED.0)
-            }
-            RequestedAction::DirectDebiting | RequestedAction::RefundAccount => {
-                let outcome = Outcome {
-                    granted_seconds: priced.seconds,
-                    granted_sum: priced.seconds.is_none().then_some(Sum {
-                        amount_micro: priced.amount_micro,
-                        currency,
-                        units: priced.units,
-                    }),
-                    cost: Some((priced.amount_micro, currency)),
+            };
+        }
+        let price = Price::Sum {
+            amount_micro: priced.amount_micro,
+            currency: account.currency,
+            units: priced.units,
+        };
+        let mut service = Service::new(rating_group, service_identifiers, price);
+        let back = action == RequestedAction::RefundAccount;
+        if !back {
+            let payers = self.payers(&account.name, rating_group, &service.service_identifiers);
+            let sum = (priced.units, priced.amount_micro);
+            let reserved = payers.and_then(|payers| {
+                self.reserve_sum(now, &account.name, &payers, sum, effects)
+                    .ok_or(ResultCode::CREDIT_LIMIT_REACHED)
+            });
+            let reserved = match reserved {
+                Ok(reserved) => reserved,
+                Err(code) if action == RequestedAction::DirectDebiting => {
+                    return Outcome::refused(code.0);
+                }
+                Err(_) => {
+                    return Outcome {
+                        enough_credit: Some(false),
+                        ..success
+                    };
+                }
+            };
+            if action == RequestedAction::CheckBalance {
+                self.release(&reserved.shares);
+                return Outcome {
+                    enough_credit: Some(true),
                     ..success
                 };
-                let back = action == RequestedAction::RefundAccount;
-                let signed = match back {
-                    true => -priced.amount_micro,
-                    false => priced.amount_micro,
-                };
-                self.settle(now, request, &account, signed, outcome, effects)
             }
+            service.shares = reserved.shares;
+            service.granted = priced.units;
+            service.free = reserved.free;
+        } else if priced.amount_micro > self.settings.max_refund_micro {
+            tracing::warn!(
+                client = %request.origin_host, account = %account.name,
+                asked_micro = priced.amount_micro, allowed_micro = self.settings.max_refund_micro,
+                "a refund above grants.max_refund_micro is refused"
+            );
+            return Outcome::refused(ResultCode::AUTHORIZATION_REJECTED.0);
         }
+        let mut outcome = success;
+        if let Some(told) = outcome.services.first_mut() {
+            told.granted = Some(match priced.seconds {
+                Some(seconds) => Granted::Seconds(seconds),
+                None => Granted::Sum(Sum {
+                    amount_micro: priced.amount_micro,
+                    currency,
+                    units: priced.units,
+                }),
+            });
+        }
+        let about = priced.about.clone();
+        self.settle(
+            now,
+            request,
+            &account,
+            (service, back, about),
+            outcome,
+            effects,
+        )
     }
 
-    /// What the event costs: what the client says, or what a call of so many seconds costs.
-    fn price_of(&self, request: &CreditControlRequest, account: &Account) -> Option<Priced> {
+    /// What the event costs: what the client says, or what the tariff does of a call of so many seconds or so many units.
+    fn price_of(
+        &self,
+        now: Now,
+        request: &CreditControlRequest,
+        account: &Account,
+    ) -> Option<Priced> {
+        let service = request.multiple_services_credit_controls.first();
         let asked = requested(request)?;
         let units = asked.cc_service_specific_units.unwrap_or(1);
         if let Some(money) = &asked.cc_money {
@@ -124,16 +174,35 @@ impl Core {
                 amount_micro: micro(money, account.currency)?,
                 seconds: None,
                 units,
+                about: About::default(),
             });
         }
-        let seconds = asked.cc_time?;
         let mut facts = Facts::default();
         learn(&mut facts, request);
-        let tariff = self.tariffs.find(&facts.to, account.currency)?;
+        let identifier = service
+            .and_then(|service| service.service_identifiers.first().copied())
+            .or(request.service_identifier);
+        let tariff = self.tariffs.find(&Query {
+            called: &facts.to,
+            calling: &facts.from,
+            rating_group: service.and_then(|service| service.rating_group),
+            service_identifier: identifier,
+            currency: account.currency,
+            at_unix_ms: now.unix_ms,
+        })?;
+        let (used, seconds) = match tariff.measure() {
+            Measure::Time | Measure::Combined => {
+                let seconds = asked.cc_time?;
+                (used_of(Measure::Time, seconds.into()), Some(seconds))
+            }
+            Measure::Volume => (used_of(Measure::Volume, asked.cc_total_octets?), None),
+            Measure::Events => (used_of(Measure::Events, units), None),
+        };
         Some(Priced {
-            amount_micro: tariff.price_micro(seconds.into()),
-            seconds: Some(seconds),
+            amount_micro: tariff.price_micro(now.unix_ms, used),
+            seconds,
             units,
+            about: Price::Tariff(tariff.clone()).about(),
         })
     }
 
@@ -143,68 +212,52 @@ impl Core {
         now: Now,
         request: &CreditControlRequest,
         account: &Account,
-        signed_micro: i64,
-        outcome: Outcome,
+        (service, back, about): (Service, bool, About),
+        mut outcome: Outcome,
         effects: &mut Vec<Effect>,
     ) -> Outcome {
-        let session = Session {
+        let mut session = Session {
             id: request.session_id.as_str().into(),
             account: account.name.clone(),
-            tariff: Self::priced_by_client(account.currency),
             origin_host: request.origin_host.as_str().into(),
             origin_realm: request.origin_realm.as_str().into(),
-            rating_group: outcome.rating_group,
             multiple_services: outcome.multiple_services,
-            of_money: Some(outcome.granted_sum.map_or(1, |sum| sum.units)),
-            used_seconds: 0,
-            granted_seconds: 0,
-            charged_micro: signed_micro,
-            held_micro: 0,
+            services: vec![service],
             began_unix_ms: now.unix_ms,
             due_unix_ms: now.unix_ms,
             last: Answered {
                 number: request.cc_request_number,
                 request_type: request.cc_request_type.number(),
-                outcome: outcome.clone(),
+                outcome: Outcome::refused(0),
             },
             facts: Facts::default(),
             closed_unix_ms: Some(now.unix_ms),
-            late: None,
         };
-        let key = session.entry_key(request.cc_request_number);
-        match signed_micro {
-            back if back < 0 => {
-                self.refund(now, &account.name, back.saturating_neg(), key, effects)
+        let amount = sum_of(&session).map_or(0, |(amount, _)| amount);
+        let number = request.cc_request_number;
+        if back {
+            let commodity = Commodity::Money(account.currency);
+            let mut keys = Keys::of(now, session.entry_key(number));
+            let posting = Posting {
+                debit: &revenue(commodity),
+                credit: &account.name,
+                amount,
+                commodity,
+                about,
+            };
+            self.post(posting, &mut keys, effects);
+            if let Some(service) = session.services.first_mut() {
+                service.charged_micro = -amount;
             }
-            spent => self.transfer(now, &account.name, spent, key, effects),
+            outcome.cost = Some((amount, Self::currency_number(account.currency)));
+        } else {
+            self.spend_sum(now, &mut session, amount, (number, about), effects);
+            let cost = session.charged_micro();
+            outcome.cost = Some((cost, Self::currency_number(account.currency)));
         }
+        session.last.outcome = outcome.clone();
         self.put(None, session, effects);
         outcome
-    }
-
-    /// Pays back out of what customers have spent.
-    fn refund(
-        &mut self,
-        now: Now,
-        account: &str,
-        amount_micro: i64,
-        key: String,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(account) = self.accounts.get_mut(account) else {
-            return;
-        };
-        account.balance_micro = account.balance_micro.saturating_add(amount_micro);
-        effects.push(Effect::Store(Mutation::Entry(Entry {
-            key,
-            debit: revenue(Commodity::Money(account.currency)),
-            credit: account.name.clone(),
-            amount: amount_micro,
-            commodity: Commodity::Money(account.currency),
-            unix_ms: now.unix_ms,
-            about: About::default(),
-        })));
-        effects.push(Effect::Store(Mutation::Account(account.clone())));
     }
 
     /// The answer to an event under a Session-Id that is known: the first answer, if it is the same event.
@@ -216,20 +269,36 @@ impl Core {
     ) -> Outcome {
         let back = action == RequestedAction::RefundAccount;
         let asked = requested(request);
+        let granted = known
+            .last
+            .outcome
+            .services
+            .first()
+            .and_then(|told| told.granted);
+        let was = sum_of(&known);
         // By what was asked, not by what it costs: tariffs change.
-        let same_units = match known.last.outcome.granted_seconds {
-            Some(seconds) => asked.is_some_and(|units| units.cc_time == Some(seconds)),
-            None => asked
-                .and_then(|units| units.cc_money.as_ref())
-                .and_then(|money| micro(money, known.tariff.currency))
-                .is_some_and(|amount| amount == known.charged_micro.saturating_abs()),
+        let same_units = match granted {
+            Some(Granted::Seconds(seconds)) => {
+                asked.is_some_and(|units| units.cc_time == Some(seconds))
+            }
+            _ => asked.is_some_and(|units| match &units.cc_money {
+                Some(money) => {
+                    was.is_some_and(|(amount, currency)| micro(money, currency) == Some(amount))
+                }
+                None => match granted {
+                    Some(Granted::Sum(sum)) => {
+                        units.cc_service_specific_units.unwrap_or(1) == sum.units
+                    }
+                    _ => false,
+                },
+            }),
         };
         let same_payer = self
             .payer(request)
             .is_some_and(|account| account.name == known.account);
         let same = known.last.request_type == CcRequestType::EventRequest.number()
             && known.last.number == request.cc_request_number
-            && (known.charged_micro < 0) == (back && known.charged_micro != 0)
+            && (known.charged_micro() < 0) == (back && known.charged_micro() != 0)
             && same_units
             && same_payer;
         if !same {

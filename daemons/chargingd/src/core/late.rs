@@ -1,8 +1,8 @@
 //! The last report of a client that had fallen silent: its session was closed (Tcc, RFC 8506 13) and its reservation
 //! released, but what it used it used.
 //!
-//! Within `remember_seconds` it is debited after all: never more than was held for it, and never what the account has not
-//! got any more. A call leaves a second record of what the report adds; the record of a message is its client's.
+//! Within `remember_seconds` it is debited after all: never more than was held for it, and never what the accounts have
+//! not got any more. A call leaves a second record of what the report adds; the record of a message is its client's.
 
 use tollwire_cdr::EndCause;
 use tollwire_diameter::ResultCode;
@@ -10,9 +10,13 @@ use tollwire_diameter::credit_control::{CcRequestType, CreditControlRequest};
 use tollwire_runtime::clock::Now;
 
 use super::Core;
+use super::fund::Beyond;
+use super::money::sum_of;
+use super::purse::Keys;
 use super::request::{Asked, learn};
-use crate::effect::{Effect, Mutation};
-use crate::session::{Answered, Late, Outcome, Session};
+use crate::effect::Effect;
+use crate::rating::{Measure, Used};
+use crate::session::{Answered, Late, Outcome, Service, Session, units_of};
 
 /// What a late record's id has behind the Session-Id.
 const LATE: &str = "#late";
@@ -21,12 +25,15 @@ impl Core {
     /// Whether `request` is the last report of a session that supervision has closed.
     pub(super) fn is_late(session: &Session, request: &CreditControlRequest) -> bool {
         session.closed_unix_ms.is_some()
-            && session.late.is_some()
+            && session
+                .services
+                .iter()
+                .any(|service| service.late.is_some())
             && request.cc_request_type == CcRequestType::TerminationRequest
             && request.cc_request_number > session.last.number
     }
 
-    /// Debits what a call used beyond its last report, as far as it was granted and the account has it.
+    /// Debits what was used beyond the last report, as far as it was granted and the accounts have it.
     pub(super) fn late_report(
         &mut self,
         now: Now,
@@ -35,36 +42,45 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) -> Outcome {
         let mut session = before.clone();
-        let late = session.late.take().unwrap_or_default();
-        let asked = Asked::of(request);
         learn(&mut session.facts, request);
-        let used = asked.used_seconds.min(late.seconds);
-        let total = session.used_seconds.saturating_add(used);
-        let answered = total > 0 || session.facts.answer_unix_ms.is_some();
-        let price = match answered {
-            true => session.tariff.price_micro(total),
-            false => 0,
-        };
-        let owed = price.saturating_sub(session.charged_micro).max(0);
-        let amount = self.collectable(&session, owed);
-        self.late_debit(now, &mut session, amount, request, effects);
-        if used > 0 || amount > 0 {
-            self.late_record(now, &session, used, amount, &asked, effects);
+        self.counters.late_reports += 1;
+        let mut keys = Keys::of(now, session.entry_key(request.cc_request_number));
+        let account = session.account.clone();
+        let answer = session.facts.answer_unix_ms;
+        let mut outcomes = Vec::new();
+        for asked in Asked::all(request) {
+            let single = !session.multiple_services;
+            let found = session.services.iter_mut().find(|service| {
+                single || service.is(asked.rating_group, &asked.service_identifiers)
+            });
+            outcomes.push(asked.outcome(ResultCode::SUCCESS));
+            let Some(service) = found else {
+                continue;
+            };
+            let Some(late) = service.late.take() else {
+                continue;
+            };
+            let mut part = service.clone();
+            let used = at_most(service, asked.used, late.granted);
+            service.granted = late.granted;
+            service.shares = self.take_again(&late.shares);
+            let how = (answer, Beyond::Nothing);
+            self.consume(&account, service, used, how, &mut keys, effects);
+            part.charged_micro = service.charged_micro - part.charged_micro;
+            part.used = used;
+            if part.is_used() || part.charged_micro > 0 {
+                let whole = service.clone();
+                self.late_record(now, &session, (&part, &whole), &asked, effects);
+            }
         }
-        session.used_seconds = total;
-        let outcome = Outcome {
-            cost: Some((
-                session.charged_micro,
-                Self::currency_number(session.tariff.currency),
-            )),
-            rating_group: session.rating_group,
-            multiple_services: session.multiple_services,
-            ..Outcome::refused(ResultCode::SUCCESS.0)
-        };
+        for service in &mut session.services {
+            service.late = None;
+        }
+        let outcome = self.outcome(&session, outcomes);
         self.late_answer(&before, session, request, outcome, effects)
     }
 
-    /// Debits what was used of a sum that was held, if the account still has all of it.
+    /// Debits what was used of a sum that was held, if the accounts still have all of it.
     pub(super) fn late_sum(
         &mut self,
         now: Now,
@@ -74,50 +90,39 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) -> Outcome {
         let mut session = before.clone();
-        let late = session.late.unwrap_or_default();
-        let owed = used_micro.min(late.held_micro);
-        if self.collectable(&session, owed) < owed {
+        let held = sum_of(&session).map_or(0, |(amount, _)| amount);
+        let Some(service) = session.services.first_mut() else {
+            return Outcome::refused(ResultCode::UNKNOWN_SESSION_ID.0);
+        };
+        let Some(late) = service.late.take() else {
+            return Outcome::refused(ResultCode::UNKNOWN_SESSION_ID.0);
+        };
+        let shares = self.take_again(&late.shares);
+        let total = |shares: &[crate::session::Share]| -> i64 {
+            shares.iter().map(|share| share.amount).sum()
+        };
+        if used_micro > 0 && total(&shares) < total(&late.shares).min(used_micro) {
+            self.release(&shares);
+            tracing::warn!(
+                session = %before.id, account = %before.account, owed_micro = used_micro,
+                "a late report finds less than it costs"
+            );
             // It stays open: the account may be filled before the client asks again.
             return Outcome::refused(ResultCode::UNKNOWN_SESSION_ID.0);
         }
-        session.late = None;
-        self.late_debit(now, &mut session, owed, request, effects);
-        let outcome = Outcome {
-            cost: Some((owed, Self::currency_number(session.tariff.currency))),
-            rating_group: session.rating_group,
-            multiple_services: session.multiple_services,
-            ..Outcome::refused(ResultCode::SUCCESS.0)
-        };
-        self.late_answer(&before, session, request, outcome, effects)
-    }
-
-    /// As much of `owed` as the account has.
-    fn collectable(&self, session: &Session, owed: i64) -> i64 {
-        let available = self
-            .accounts
-            .get(&session.account)
-            .map_or(0, |account| account.available_micro());
-        if available < owed {
-            tracing::warn!(
-                session = %session.id, account = %session.account, owed_micro = owed, available_micro = available,
-                "a late report finds less than it costs"
-            );
-        }
-        owed.min(available)
-    }
-
-    fn late_debit(
-        &mut self,
-        now: Now,
-        session: &mut Session,
-        amount: i64,
-        request: &CreditControlRequest,
-        effects: &mut Vec<Effect>,
-    ) {
         self.counters.late_reports += 1;
-        session.charged_micro = session.charged_micro.saturating_add(amount);
-        let key = session.entry_key(request.cc_request_number);
-        self.transfer(now, &session.account, amount, key, effects);
+        service.granted = late.granted;
+        service.shares = shares;
+        let number = request.cc_request_number;
+        self.spend_sum(
+            now,
+            &mut session,
+            used_micro.min(held),
+            (number, Default::default()),
+            effects,
+        );
+        let outcome = self.outcome_of_sum(&session);
+        self.late_answer(&before, session, request, outcome, effects)
     }
 
     /// A record of what the report adds, beside the one that was made when the session was closed.
@@ -125,31 +130,23 @@ impl Core {
         &mut self,
         now: Now,
         session: &Session,
-        used: u64,
-        amount: i64,
+        (part, whole): (&Service, &Service),
         asked: &Asked,
         effects: &mut Vec<Effect>,
     ) {
-        self.last_record += 1;
-        self.counters.records += 1;
-        let mut facts = session.facts.clone();
-        facts.end_cause = Some(EndCause::SupervisionExpired);
-        facts.octets_from_caller = asked.octets_from_caller;
-        facts.octets_to_caller = asked.octets_to_caller;
-        let part = Session {
-            facts,
-            used_seconds: used,
-            charged_micro: amount,
-            ..session.clone()
-        };
-        let mut record = self.record(&part, now);
+        let mut session = session.clone();
+        session.facts.end_cause = Some(EndCause::SupervisionExpired);
+        session.facts.octets_from_caller = asked.octets_from_caller;
+        session.facts.octets_to_caller = asked.octets_to_caller;
+        let mut record = self.record(&session, part, now);
         record.record_id.push_str(LATE);
-        let whole = session.used_seconds.saturating_add(used);
-        let charged = session.tariff.charged_seconds(whole);
-        let before = session.tariff.charged_seconds(session.used_seconds);
-        record.charged_seconds = charged.saturating_sub(before);
-        record.duration_ms = i64::try_from(used.saturating_mul(1_000)).unwrap_or(i64::MAX);
-        effects.push(Effect::Store(Mutation::Record(Box::new(record))));
+        let mut earlier = whole.used;
+        earlier.seconds = earlier.seconds.saturating_sub(part.used.seconds);
+        record.charged_seconds =
+            charged_seconds(whole, whole.used).saturating_sub(charged_seconds(whole, earlier));
+        record.duration_ms =
+            i64::try_from(part.used.seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
+        self.write(record, effects);
     }
 
     fn late_answer(
@@ -170,12 +167,34 @@ impl Core {
     }
 }
 
+/// Of a report, no more than was granted.
+fn at_most(service: &Service, mut used: Used, granted: u64) -> Used {
+    match service.price.measure() {
+        Some(Measure::Time | Measure::Combined) => used.seconds = used.seconds.min(granted),
+        Some(Measure::Volume) => used.octets = used.octets.min(granted),
+        Some(Measure::Events) => used.events = used.events.min(granted),
+        None => {}
+    }
+    used
+}
+
+/// Seconds of use with the tariff's increments.
+pub(super) fn charged_seconds(service: &Service, used: Used) -> u64 {
+    match &service.price {
+        crate::session::Price::Tariff(tariff) => match tariff.measure() {
+            Measure::Time | Measure::Combined => units_of(Measure::Time, tariff.charged(used)),
+            _ => used.seconds,
+        },
+        crate::session::Price::Sum { .. } => 0,
+    }
+}
+
 impl Late {
-    /// What supervision takes from a session, to be claimed by a late report.
-    pub(super) fn of(session: &Session) -> Self {
+    /// What supervision takes from a service, to be claimed by a late report.
+    pub(super) fn of(service: &mut Service) -> Self {
         Self {
-            seconds: session.granted_seconds,
-            held_micro: session.held_micro,
+            granted: std::mem::take(&mut service.granted),
+            shares: std::mem::take(&mut service.shares),
         }
     }
 }

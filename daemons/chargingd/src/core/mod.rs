@@ -6,18 +6,27 @@
 //! CCR-Terminate -> debit, release  -> Record, Answer(cost)
 //! CCR-Event     -> debit or refund -> Answer(cost)
 //! Tick (Tcc)    -> release         -> Record (none for a session of money)
+//! Tick (calendar, expiry) -> recharge or forfeit
+//! TopUp         -> recharges that wait, by priority -> ReAuthorize what was restricted
 //! Block         -> Abort each session
 //! ```
 //!
-//! Invariant: for each account, `balance - held >= -credit_limit`, and `held` is the sum of its sessions' holds.
+//! Invariants: for each account, `balance - held >= -credit_limit`, and `held` is the sum of its sessions' holds; a
+//! service account never holds less than zero.
 
 mod credit;
+mod customer;
 mod event;
+mod fund;
+mod grant;
 mod late;
 mod money;
 mod operator;
+mod purse;
+mod recharge;
 mod request;
 mod supervision;
+mod watch;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -25,18 +34,28 @@ use iso_currency::Currency;
 use tollwire_runtime::clock::Now;
 
 use crate::account::Account;
+use crate::class::Classes;
 use crate::effect::{Effect, Mutation};
 use crate::event::Event;
-use crate::ledger::{About, Commodity, Entry, cash, revenue};
+use crate::rating::RatingTable;
 use crate::service_account::ServiceAccount;
 use crate::session::Session;
-use crate::tariff::TariffTable;
 
 /// What the operator decides about grants. Times in seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The most that one grant gives.
+    /// The most that one grant gives of time.
     pub quantum_seconds: u32,
+    /// Of octets.
+    pub quantum_octets: u64,
+    /// Of events.
+    pub quantum_events: u64,
+    /// When a client of octets or events has to ask again at the latest.
+    pub validity_seconds: u32,
+    /// When one that was redirected or restricted has to.
+    pub restricted_seconds: u32,
+    /// How long a session of several services may rest without holding anything.
+    pub idle_seconds: u32,
     /// How long a call may ring before its grant begins to count.
     pub setup_seconds: u32,
     /// How long after the end of a grant its report may come (part of Tcc, RFC 8506 13).
@@ -57,6 +76,11 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             quantum_seconds: 60,
+            quantum_octets: 1_000_000,
+            quantum_events: 1,
+            validity_seconds: 600,
+            restricted_seconds: 300,
+            idle_seconds: 86_400,
             setup_seconds: 300,
             grace_seconds: 60,
             remember_seconds: 3600,
@@ -87,6 +111,15 @@ pub struct State {
     pub last_notification: u64,
 }
 
+/// The rules that money follows; replaced as a whole.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// What everything costs.
+    pub tariffs: RatingTable,
+    /// What happens when an account is short.
+    pub classes: Classes,
+}
+
 /// Counters for the metrics page.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Counters {
@@ -104,36 +137,62 @@ pub struct Counters {
     pub late_reports: u64,
     /// Records made.
     pub records: u64,
+    /// What reports cost beyond what the accounts had, micro-units of any currency.
+    pub uncollected_micro: u64,
 }
 
 /// All accounts and sessions.
 #[derive(Debug)]
 pub struct Core {
     settings: Settings,
-    tariffs: TariffTable,
+    tariffs: RatingTable,
+    classes: Classes,
     accounts: HashMap<Box<str>, Account>,
+    service_accounts: HashMap<Box<str>, ServiceAccount>,
+    /// Service accounts by main account, in the order of their priority.
+    purses: HashMap<Box<str>, Vec<Box<str>>>,
+    /// Calendar recharges that are due: time, priority, purse.
+    recharges: BTreeSet<(i64, u16, Box<str>)>,
+    /// Purses that expire.
+    expiries: BTreeSet<(i64, Box<str>)>,
+    /// Purses that moved in this event.
+    touched: BTreeSet<Box<str>>,
+    /// Accounts that have sessions which were told of their last units.
+    short: HashSet<Box<str>>,
     identities: HashMap<Box<str>, Box<str>>,
+    /// Identities by account.
+    identities_of: HashMap<Box<str>, BTreeSet<Box<str>>>,
     sessions: HashMap<Box<str>, Session>,
     /// Open sessions by the time their report is due.
     due: BTreeSet<(i64, Box<str>)>,
     /// Open sessions by account.
-    by_account: HashMap<Box<str>, HashSet<Box<str>>>,
+    by_account: HashMap<Box<str>, BTreeSet<Box<str>>>,
     /// Closed sessions by the time they were closed.
     closed: BTreeSet<(i64, Box<str>)>,
     references: HashSet<String>,
     last_record: u64,
     last_notification: u64,
+    /// When the last event came, to see the clock go back.
+    last_unix_ms: i64,
     counters: Counters,
 }
 
 impl Core {
     /// A core that knows what the store remembers.
-    pub fn new(settings: Settings, tariffs: TariffTable, state: State) -> Self {
+    pub fn new(settings: Settings, rules: Rules, state: State) -> Self {
         let mut core = Self {
             settings,
-            tariffs,
+            tariffs: rules.tariffs,
+            classes: rules.classes,
             accounts: HashMap::new(),
-            identities: state.identities.into_iter().collect(),
+            service_accounts: HashMap::new(),
+            purses: HashMap::new(),
+            recharges: BTreeSet::new(),
+            expiries: BTreeSet::new(),
+            touched: BTreeSet::new(),
+            short: HashSet::new(),
+            identities: HashMap::new(),
+            identities_of: HashMap::new(),
             sessions: HashMap::new(),
             due: BTreeSet::new(),
             by_account: HashMap::new(),
@@ -141,17 +200,34 @@ impl Core {
             references: state.references.into_iter().collect(),
             last_record: state.last_record,
             last_notification: state.last_notification,
+            // The calendar is looked at anew with the first event.
+            last_unix_ms: i64::MAX,
             counters: Counters::default(),
         };
         for mut account in state.accounts {
             account.held_micro = 0;
+            if let Some(at) = account.profile.expires_unix_ms {
+                core.expiries.insert((at, account.name.clone()));
+            }
             core.accounts.insert(account.name.clone(), account);
         }
+        for mut account in state.service_accounts {
+            account.held = 0;
+            core.adopt(account);
+        }
+        for (identity, account) in state.identities {
+            core.know(identity, account);
+        }
         for session in state.sessions {
-            if session.closed_unix_ms.is_none()
-                && let Some(account) = core.accounts.get_mut(&session.account)
-            {
-                account.held_micro = account.held_micro.saturating_add(session.held_micro);
+            if session.closed_unix_ms.is_none() {
+                for service in &session.services {
+                    for share in &service.shares {
+                        core.change_hold(&share.purse, share.amount);
+                    }
+                    if service.short.is_some() {
+                        core.short.insert(session.account.clone());
+                    }
+                }
             }
             core.index(&session);
             core.sessions.insert(session.id.clone(), session);
@@ -161,6 +237,10 @@ impl Core {
 
     /// The one door.
     pub fn handle(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) {
+        if now.unix_ms < self.last_unix_ms {
+            self.clock_set_back(now, effects);
+        }
+        self.last_unix_ms = now.unix_ms;
         match event {
             Event::CreditControl { token, request } => {
                 self.counters.requests += 1;
@@ -174,9 +254,13 @@ impl Core {
                 let result = self.operate(now, operation, effects);
                 effects.push(Effect::Reply { token, result });
             }
-            Event::Tariffs(tariffs) => self.tariffs = tariffs,
+            Event::Rules(rules) => {
+                self.tariffs = rules.tariffs;
+                self.classes = rules.classes;
+            }
             Event::Tick => self.tick(now, effects),
         }
+        self.look_after(now, effects);
     }
 
     /// When [`Event::Tick`] is due, milliseconds since 1970.
@@ -185,7 +269,9 @@ impl Core {
             closed.saturating_add(i64::from(self.settings.remember_seconds) * 1000)
         });
         let due = self.due.first().map(|(due, _)| *due);
-        [forget, due].into_iter().flatten().min()
+        let recharge = self.recharges.first().map(|(due, _, _)| *due);
+        let expiry = self.expiries.first().map(|(due, _)| *due);
+        [forget, due, recharge, expiry].into_iter().flatten().min()
     }
 
     /// Other settings, for grants from now on.
@@ -194,8 +280,22 @@ impl Core {
     }
 
     /// The tariffs in force.
-    pub fn tariffs(&self) -> &TariffTable {
+    pub fn tariffs(&self) -> &RatingTable {
         &self.tariffs
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            tariffs: self.tariffs.clone(),
+            classes: self.classes.clone(),
+        }
+    }
+
+    /// The service accounts of a customer, in the order of their priority.
+    pub fn service_accounts(&self, account: &str) -> impl Iterator<Item = &ServiceAccount> {
+        let names = self.purses.get(account).into_iter().flatten();
+        names.filter_map(|name| self.service_accounts.get(name))
     }
 
     /// Every account.
@@ -223,48 +323,36 @@ impl Core {
         self.counters
     }
 
-    /// Moves money between an account and one of the system's, in memory and in the ledger. `amount_micro` above
-    /// zero is spent by the account, below zero is paid in.
-    fn transfer(
-        &mut self,
-        now: Now,
-        account: &str,
-        amount_micro: i64,
-        key: String,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(account) = self.accounts.get_mut(account) else {
-            return;
-        };
-        if amount_micro == 0 {
-            return;
+    /// Takes a service account in.
+    fn adopt(&mut self, account: ServiceAccount) {
+        self.queue(&account);
+        let main = account.account.clone();
+        let known = self.purses.entry(main.clone()).or_default();
+        if !known.contains(&account.name) {
+            known.push(account.name.clone());
         }
-        account.balance_micro = account.balance_micro.saturating_sub(amount_micro);
-        let commodity = Commodity::Money(account.currency);
-        let (debit, credit) = if amount_micro > 0 {
-            (account.name.clone(), revenue(commodity))
-        } else {
-            (cash(commodity), account.name.clone())
-        };
-        effects.push(Effect::Store(Mutation::Entry(Entry {
-            key,
-            debit,
-            credit,
-            amount: amount_micro.saturating_abs(),
-            commodity,
-            unix_ms: now.unix_ms,
-            about: About::default(),
-        })));
-        effects.push(Effect::Store(Mutation::Account(account.clone())));
+        self.service_accounts.insert(account.name.clone(), account);
+        self.sort_purses(&main);
     }
 
-    fn set_held(&mut self, account: &str, before: i64, after: i64) {
-        if let Some(account) = self.accounts.get_mut(account) {
-            account.held_micro = account
-                .held_micro
-                .saturating_sub(before)
-                .saturating_add(after);
+    fn sort_purses(&mut self, main: &str) {
+        if let Some(names) = self.purses.get_mut(main) {
+            let accounts = &self.service_accounts;
+            names.sort_by(|one, other| {
+                let priority = |name: &str| {
+                    accounts
+                        .get(name)
+                        .map_or(0, |account| account.terms.priority)
+                };
+                (priority(one), one).cmp(&(priority(other), other))
+            });
         }
+    }
+
+    fn know(&mut self, identity: Box<str>, account: Box<str>) {
+        let of = self.identities_of.entry(account.clone()).or_default();
+        of.insert(identity.clone());
+        self.identities.insert(identity, account);
     }
 
     fn index(&mut self, session: &Session) {

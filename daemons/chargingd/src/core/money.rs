@@ -18,20 +18,21 @@ use tollwire_diameter::credit_control::{
 use tollwire_runtime::clock::Now;
 
 use super::Core;
-use super::request::identities;
+use super::purse::{Keys, amount};
 use crate::account::Account;
 use crate::effect::Effect;
-use crate::session::{Answered, Facts, Outcome, Session, Sum};
-use crate::tariff::Tariff;
-
-/// Name of the tariff of these sessions, whose price is the client's.
-const BY_CLIENT: &str = "by-client";
+use crate::ledger::About;
+use crate::session::{
+    Answered, Facts, Granted, Outcome, Price, Service, ServiceOutcome, Session, Sum,
+};
 
 /// What a request says of money.
 struct Asked<'a> {
     requested: Option<&'a CcMoney>,
     used: Option<&'a CcMoney>,
     units: Option<u64>,
+    rating_group: Option<u32>,
+    service_identifiers: Vec<u32>,
 }
 
 impl<'a> Asked<'a> {
@@ -51,6 +52,11 @@ impl<'a> Asked<'a> {
             requested: requested.and_then(|units| units.cc_money.as_ref()),
             used: used.and_then(|units| units.cc_money.as_ref()),
             units: requested.and_then(|units| units.cc_service_specific_units),
+            rating_group: service.and_then(|service| service.rating_group),
+            service_identifiers: match service {
+                Some(service) => service.service_identifiers.clone(),
+                None => request.service_identifier.into_iter().collect(),
+            },
         }
     }
 }
@@ -85,6 +91,9 @@ impl Core {
             };
         };
         let session = session.clone();
+        let Some((amount_micro, currency)) = sum_of(&session) else {
+            return Outcome::refused(ResultCode::UNABLE_TO_COMPLY.0);
+        };
         let last = &session.last;
         let terminates = request.cc_request_type == CcRequestType::TerminationRequest;
         if session.closed_unix_ms.is_some() {
@@ -96,7 +105,7 @@ impl Core {
             }
             if Self::is_late(&session, request) {
                 let used = Asked::of(request).used;
-                let used = used.map_or(Some(0), |money| micro(money, session.tariff.currency));
+                let used = used.map_or(Some(0), |money| micro(money, currency));
                 return match used {
                     Some(used) => self.late_sum(now, session, used, request, effects),
                     None => Outcome::refused(ResultCode::RATING_FAILED.0),
@@ -108,10 +117,8 @@ impl Core {
             CcRequestType::InitialRequest => {
                 self.counters.repeated += 1;
                 let asked = Asked::of(request);
-                let same = asked
-                    .requested
-                    .and_then(|money| micro(money, session.tariff.currency))
-                    == Some(session.held_micro);
+                let same =
+                    asked.requested.and_then(|money| micro(money, currency)) == Some(amount_micro);
                 if !same {
                     return Outcome::refused(ResultCode::UNABLE_TO_COMPLY.0);
                 }
@@ -146,24 +153,31 @@ impl Core {
         else {
             return Outcome::refused(ResultCode::RATING_FAILED.0);
         };
-        if amount > account.available_micro() {
-            return Outcome::refused(ResultCode::CREDIT_LIMIT_REACHED.0);
-        }
         let (name, currency) = (account.name.clone(), account.currency);
-        let service = request.multiple_services_credit_controls.first();
+        let units = asked.units.unwrap_or(1);
+        let payers = match self.payers(&name, asked.rating_group, &asked.service_identifiers) {
+            Ok(payers) => payers,
+            Err(code) => return Outcome::refused(code.0),
+        };
+        let Some(reserved) = self.reserve_sum(now, &name, &payers, (units, amount), effects) else {
+            return Outcome::refused(ResultCode::CREDIT_LIMIT_REACHED.0);
+        };
+        let price = Price::Sum {
+            amount_micro: amount,
+            currency,
+            units,
+        };
+        let mut service = Service::new(asked.rating_group, asked.service_identifiers, price);
+        service.shares = reserved.shares;
+        service.granted = units;
+        service.free = reserved.free;
         let mut session = Session {
             id: request.session_id.as_str().into(),
-            account: name.clone(),
-            tariff: Self::priced_by_client(currency),
+            account: name,
             origin_host: request.origin_host.as_str().into(),
             origin_realm: request.origin_realm.as_str().into(),
-            rating_group: service.and_then(|service| service.rating_group),
-            multiple_services: service.is_some(),
-            of_money: Some(asked.units.unwrap_or(1)),
-            used_seconds: 0,
-            granted_seconds: 0,
-            charged_micro: 0,
-            held_micro: amount,
+            multiple_services: !request.multiple_services_credit_controls.is_empty(),
+            services: vec![service],
             began_unix_ms: now.unix_ms,
             due_unix_ms: self.silent_at(now),
             last: Answered {
@@ -173,29 +187,11 @@ impl Core {
             },
             facts: Facts::default(),
             closed_unix_ms: None,
-            late: None,
         };
-        self.set_held(&name, 0, amount);
         let outcome = self.granted(&session);
         session.last.outcome = outcome.clone();
         self.put(None, session, effects);
         outcome
-    }
-
-    /// The tariff of what the client prices.
-    pub(super) fn priced_by_client(currency: Currency) -> Tariff {
-        Tariff {
-            name: BY_CLIENT.into(),
-            prefixes: Vec::new(),
-            currency,
-            setup_fee_micro: 0,
-            price_per_minute_micro: 0,
-            steps: Vec::new(),
-            free_seconds: 0,
-            minimum_micro: 0,
-            first_increment_seconds: 1,
-            next_increment_seconds: 1,
-        }
     }
 
     /// Holds it for longer.
@@ -227,34 +223,32 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) -> Outcome {
         let mut session = before.clone();
+        let Some((held, currency)) = sum_of(&session) else {
+            return Outcome::refused(ResultCode::UNABLE_TO_COMPLY.0);
+        };
         let used = match Asked::of(request).used {
             None => 0,
-            Some(money) => match micro(money, session.tariff.currency) {
+            Some(money) => match micro(money, currency) {
                 Some(used) => used,
                 None => return Outcome::refused(ResultCode::RATING_FAILED.0),
             },
         };
-        if used > session.held_micro {
+        if used > held {
             self.counters.excessive_reports += 1;
             tracing::warn!(
                 session = %session.id, client = %session.origin_host, reported_micro = used,
-                charged_micro = session.held_micro,
-                "a client reported more than was held; charged what was held"
+                charged_micro = held, "a client reported more than was held; charged what was held"
             );
         }
-        let charged = used.min(session.held_micro);
-        self.set_held(&session.account, session.held_micro, 0);
-        session.held_micro = 0;
-        session.charged_micro = charged;
-        let key = session.entry_key(request.cc_request_number);
-        self.transfer(now, &session.account, charged, key, effects);
+        self.spend_sum(
+            now,
+            &mut session,
+            used.min(held),
+            (request.cc_request_number, About::default()),
+            effects,
+        );
         session.closed_unix_ms = Some(now.unix_ms);
-        let outcome = Outcome {
-            cost: Some((charged, Self::currency_number(session.tariff.currency))),
-            rating_group: session.rating_group,
-            multiple_services: session.multiple_services,
-            ..Outcome::refused(ResultCode::SUCCESS.0)
-        };
+        let outcome = self.outcome_of_sum(&session);
         session.last = Answered {
             number: request.cc_request_number,
             request_type: request.cc_request_type.number(),
@@ -264,13 +258,82 @@ impl Core {
         outcome
     }
 
+    /// Debits `used_micro` of what is held, units for the same part of the whole, and releases the rest.
+    pub(super) fn spend_sum(
+        &mut self,
+        now: Now,
+        session: &mut Session,
+        used_micro: i64,
+        (request_number, about): (u32, About),
+        effects: &mut Vec<Effect>,
+    ) {
+        let mut keys = Keys::of(now, session.entry_key(request_number));
+        let Some(service) = session.services.first_mut() else {
+            return;
+        };
+        let Price::Sum {
+            amount_micro,
+            units,
+            ..
+        } = service.price
+        else {
+            return;
+        };
+        let shares = std::mem::take(&mut service.shares);
+        self.release(&shares);
+        // Units stand for their part of the sum: what was used of it is taken from them first.
+        let of_units: u64 = shares
+            .iter()
+            .filter(|share| share.units)
+            .map(|share| share.amount.unsigned_abs())
+            .sum();
+        let used_units = portion_of(units, used_micro, amount_micro);
+        let mut left = used_units.saturating_sub(service.free).min(of_units);
+        for share in shares.iter().filter(|share| share.units) {
+            let taken = share.amount.min(amount(left));
+            left -= taken.unsigned_abs();
+            self.spend(&share.purse, taken, about.clone(), &mut keys, effects);
+        }
+        let money: i64 = shares
+            .iter()
+            .filter(|share| !share.units)
+            .map(|share| share.amount)
+            .sum();
+        // What the units stand for costs nothing more.
+        let covered = amount_micro.saturating_sub(money);
+        let mut owed = used_micro.saturating_sub(covered).max(0);
+        for share in shares.iter().filter(|share| !share.units) {
+            let taken = share.amount.min(owed);
+            owed -= taken;
+            self.spend(&share.purse, taken, about.clone(), &mut keys, effects);
+            service.charged_micro = service.charged_micro.saturating_add(taken);
+        }
+        service.granted = 0;
+        service.free = 0;
+    }
+
+    /// The answer that ends a session of money.
+    pub(super) fn outcome_of_sum(&self, session: &Session) -> Outcome {
+        let currency = sum_of(session).map(|(_, currency)| currency);
+        let services = session.services.iter().map(|service| {
+            ServiceOutcome::of(
+                service.rating_group,
+                &service.service_identifiers,
+                ResultCode::SUCCESS.0,
+            )
+        });
+        Outcome {
+            cost: currency
+                .map(|currency| (session.charged_micro(), Self::currency_number(currency))),
+            services: services.collect(),
+            multiple_services: session.multiple_services,
+            ..Outcome::refused(ResultCode::SUCCESS.0)
+        }
+    }
+
     /// The account that an identity of the request belongs to, or that a private one names.
     pub(super) fn payer(&self, request: &CreditControlRequest) -> Option<&Account> {
-        let by_identity = identities(request)
-            .iter()
-            .find_map(|identity| self.identities.get(identity))
-            .and_then(|name| self.accounts.get(name));
-        by_identity.or_else(|| {
+        self.subscriber(request).or_else(|| {
             request
                 .subscription_ids
                 .iter()
@@ -285,16 +348,45 @@ impl Core {
     }
 
     fn granted(&self, session: &Session) -> Outcome {
-        Outcome {
-            granted_sum: Some(Sum {
-                amount_micro: session.held_micro,
-                currency: Self::currency_number(session.tariff.currency),
-                units: session.of_money.unwrap_or(1),
-            }),
-            validity_seconds: Some(self.settings.message_hold_seconds),
-            rating_group: session.rating_group,
-            multiple_services: session.multiple_services,
-            ..Outcome::refused(ResultCode::SUCCESS.0)
+        let mut outcome = self.outcome_of_sum(session);
+        outcome.cost = None;
+        for (told, service) in outcome.services.iter_mut().zip(&session.services) {
+            if let Price::Sum {
+                amount_micro,
+                currency,
+                units,
+            } = service.price
+            {
+                told.granted = Some(Granted::Sum(Sum {
+                    amount_micro,
+                    currency: Self::currency_number(currency),
+                    units,
+                }));
+                told.validity_seconds = Some(self.settings.message_hold_seconds);
+            }
         }
+        outcome
     }
+}
+
+/// What a session of money is for.
+pub(super) fn sum_of(session: &Session) -> Option<(i64, Currency)> {
+    match session.services.first()?.price {
+        Price::Sum {
+            amount_micro,
+            currency,
+            ..
+        } => Some((amount_micro, currency)),
+        Price::Tariff(_) => None,
+    }
+}
+
+/// So many of `units` as `used` is of `whole`, rounded up; all of them if nothing was asked for but used.
+fn portion_of(units: u64, used: i64, whole: i64) -> u64 {
+    if used >= whole {
+        return units;
+    }
+    let (used, whole) = (i128::from(used.max(0)), i128::from(whole.max(1)));
+    let part = (i128::from(units) * used + whole - 1) / whole;
+    u64::try_from(part).unwrap_or(units)
 }

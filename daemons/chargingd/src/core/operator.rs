@@ -3,14 +3,16 @@
 use tollwire_runtime::clock::Now;
 
 use super::Core;
+use super::purse::{Keys, Posting};
 use crate::account::{Account, Profile, canonical_identity, is_name};
 use crate::effect::{AccountView, Effect, Mutation, Refusal};
 use crate::event::Operation;
+use crate::ledger::{About, Commodity, cash};
 use crate::notify::{Kind, Notification};
+use crate::service_account::LARGEST as LARGEST_MICRO;
 
-/// No account needs more: about nine billion units. Keeps every sum inside an i64.
-const LARGEST_MICRO: i64 = 1 << 53;
-const MAX_REFERENCE: usize = 200;
+/// Octets of a reference and of an identity.
+pub(super) const MAX_REFERENCE: usize = 200;
 
 impl Core {
     pub(super) fn operate(
@@ -61,6 +63,11 @@ impl Core {
                 amount_micro,
                 reference,
             } => self.top_up(now, &account, amount_micro, &reference, effects),
+            Operation::SetProfile { .. }
+            | Operation::SetExpiry { .. }
+            | Operation::SetServiceAccount { .. }
+            | Operation::CloseServiceAccount { .. }
+            | Operation::Recharge { .. } => self.customer(now, operation, effects),
             Operation::SetCreditLimit {
                 account,
                 credit_limit_micro,
@@ -89,7 +96,7 @@ impl Core {
             }
             Operation::RemoveIdentity { identity } => {
                 let identity = canonical_identity(&identity);
-                let Some(account) = self.identities.remove(&identity) else {
+                let Some(account) = self.forget_identity(&identity) else {
                     return Err(Refusal::NotFound(format!(
                         "{identity} belongs to no account"
                     )));
@@ -134,20 +141,16 @@ impl Core {
             .accounts
             .get(name)
             .ok_or_else(|| Refusal::NotFound(format!("no account {name}")))?;
-        let mut identities: Vec<Box<str>> = self
-            .identities
-            .iter()
-            .filter(|(_, owner)| ***owner == *name)
-            .map(|(identity, _)| identity.clone())
-            .collect();
-        identities.sort();
+        let identities = self.identities_of.get(name).into_iter().flatten();
+        let identities = identities.cloned().collect();
         Ok(AccountView {
             available_micro: account.available_micro(),
             identities,
             sessions: self
                 .by_account
                 .get(name)
-                .map_or(0, std::collections::HashSet::len),
+                .map_or(0, std::collections::BTreeSet::len),
+            service_accounts: self.service_accounts(name).cloned().collect(),
             account: account.clone(),
         })
     }
@@ -175,7 +178,17 @@ impl Core {
         }
         let key = format!("top-up {account} {reference}");
         if self.references.insert(key.clone()) {
-            self.transfer(now, account, -amount_micro, key, effects);
+            let commodity = Commodity::Money(view.account.currency);
+            let posting = Posting {
+                debit: &cash(commodity),
+                credit: account,
+                amount: amount_micro,
+                commodity,
+                about: About::default(),
+            };
+            self.post(posting, &mut Keys::of(now, key), effects);
+            // What waits for it is served before the answer tells the balance.
+            self.look_after(now, effects);
         }
         self.view(account)
     }
@@ -210,7 +223,18 @@ impl Core {
             identity.clone(),
             Some(account.into()),
         )));
-        self.identities.insert(identity, account.into());
+        self.know(identity, account.into());
+    }
+
+    fn forget_identity(&mut self, identity: &str) -> Option<Box<str>> {
+        let account = self.identities.remove(identity)?;
+        if let Some(known) = self.identities_of.get_mut(&account) {
+            known.remove(identity);
+            if known.is_empty() {
+                self.identities_of.remove(&account);
+            }
+        }
+        Some(account)
     }
 
     fn abort_all(&self, account: &str, effects: &mut Vec<Effect>) {

@@ -1,64 +1,149 @@
 //! A CCR as this server reads it.
 
 use tollwire_cdr::EndCause;
+use tollwire_diameter::ResultCode;
 use tollwire_diameter::credit_control::{
-    CauseCode, CreditControlRequest, SubscriptionIdType, UsedServiceUnit,
+    CauseCode, CreditControlRequest, MultipleServicesIndicator, RequestedServiceUnit,
+    SubscriptionIdType, UsedServiceUnit,
 };
 
 use crate::account::canonical_identity;
-use crate::session::Facts;
+use crate::rating::{Measure, Used};
+use crate::session::{Facts, ServiceOutcome};
 
-/// What is asked of one service. Clients with several services in one session are refused elsewhere.
+/// What is asked of one service.
+#[derive(Debug, Clone)]
 pub(super) struct Asked {
-    /// Rating-Group of the Multiple-Services-Credit-Control.
+    /// Rating-Group.
     pub(super) rating_group: Option<u32>,
-    /// Whether there was one.
-    pub(super) multiple_services: bool,
-    /// Whether a new grant is wanted; the seconds, if the client named them.
-    pub(super) wanted: Option<Option<u32>>,
-    /// Seconds used since the last report.
-    pub(super) used_seconds: u64,
+    /// Service-Identifiers.
+    pub(super) service_identifiers: Vec<u32>,
+    /// Whether a new grant is wanted, and how much if the client named it.
+    pub(super) wanted: Option<Wanted>,
+    /// Whether there was a report.
+    pub(super) reported: bool,
+    /// Used since the last report.
+    pub(super) used: Used,
     /// Octets from the calling party since the last report.
     pub(super) octets_from_caller: u64,
     /// Octets to the calling party since the last report.
     pub(super) octets_to_caller: u64,
 }
 
+/// Requested-Service-Unit: what the client named of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wanted {
+    seconds: Option<u32>,
+    octets: Option<u64>,
+    events: Option<u64>,
+}
+
+impl Wanted {
+    fn of_units(units: &RequestedServiceUnit) -> Self {
+        let either = [units.cc_input_octets, units.cc_output_octets];
+        let sum = either
+            .into_iter()
+            .flatten()
+            .reduce(|one, other| one.saturating_add(other));
+        Self {
+            seconds: units.cc_time,
+            octets: units.cc_total_octets.or(sum),
+            events: units.cc_service_specific_units,
+        }
+    }
+
+    /// Units of this measure.
+    pub(super) fn of(self, measure: Measure) -> Option<u64> {
+        match measure {
+            Measure::Time | Measure::Combined => self.seconds.map(u64::from),
+            Measure::Volume => self.octets,
+            Measure::Events => self.events,
+        }
+    }
+}
+
 impl Asked {
-    pub(super) fn of(request: &CreditControlRequest) -> Self {
-        let service = request.multiple_services_credit_controls.first();
-        let (requested, used): (_, &[UsedServiceUnit]) = match service {
-            Some(service) => (&service.requested_service_unit, &service.used_service_units),
-            None => (&request.requested_service_unit, &request.used_service_units),
-        };
+    /// Each service of a request, in its order.
+    pub(super) fn all(request: &CreditControlRequest) -> Vec<Self> {
+        if request.multiple_services_credit_controls.is_empty() {
+            // A client of several services may begin and end without naming one (RFC 8506 5.1.2).
+            let several = request.multiple_services_indicator
+                == Some(MultipleServicesIndicator::MultipleServicesSupported);
+            let names_none =
+                request.requested_service_unit.is_none() && request.used_service_units.is_empty();
+            if several && names_none {
+                return Vec::new();
+            }
+            return vec![Self::of(
+                (None, request.service_identifier.into_iter().collect()),
+                request.requested_service_unit.as_ref(),
+                &request.used_service_units,
+            )];
+        }
+        let services = request.multiple_services_credit_controls.iter();
+        services
+            .map(|service| {
+                Self::of(
+                    (service.rating_group, service.service_identifiers.clone()),
+                    service.requested_service_unit.as_ref(),
+                    &service.used_service_units,
+                )
+            })
+            .collect()
+    }
+
+    fn of(
+        (rating_group, service_identifiers): (Option<u32>, Vec<u32>),
+        requested: Option<&RequestedServiceUnit>,
+        used: &[UsedServiceUnit],
+    ) -> Self {
         let sum = |units: fn(&UsedServiceUnit) -> Option<u64>| {
             used.iter()
                 .filter_map(units)
                 .fold(0u64, u64::saturating_add)
         };
+        let octets_from_caller = sum(|units| units.cc_input_octets);
+        let octets_to_caller = sum(|units| units.cc_output_octets);
+        // CC-Total-Octets is the sum of the others, where they are there besides (RFC 8506 8.23).
+        let octets = sum(|units| {
+            let parts = units
+                .cc_input_octets
+                .into_iter()
+                .chain(units.cc_output_octets);
+            units
+                .cc_total_octets
+                .or_else(|| parts.reduce(u64::saturating_add))
+        });
         Self {
-            rating_group: service.and_then(|service| service.rating_group),
-            multiple_services: service.is_some(),
-            wanted: requested.as_ref().map(|units| units.cc_time),
-            used_seconds: sum(|units| units.cc_time.map(u64::from)),
-            octets_from_caller: sum(|units| units.cc_input_octets),
-            octets_to_caller: sum(|units| units.cc_output_octets),
+            rating_group,
+            service_identifiers,
+            wanted: requested.map(Wanted::of_units),
+            reported: !used.is_empty(),
+            used: Used {
+                seconds: sum(|units| units.cc_time.map(u64::from)),
+                octets,
+                events: sum(|units| units.cc_service_specific_units),
+            },
+            octets_from_caller,
+            octets_to_caller,
         }
+    }
+
+    /// A result for the service, and nothing else.
+    pub(super) fn outcome(&self, code: ResultCode) -> ServiceOutcome {
+        ServiceOutcome::of(self.rating_group, &self.service_identifiers, code.0)
     }
 }
 
 /// The identities that the request wants charged, the first that is known counts.
 pub(super) fn identities(request: &CreditControlRequest) -> Vec<Box<str>> {
-    let plain = request.subscription_ids.iter().filter_map(|id| {
-        let kind = id.subscription_id_type;
-        let usable = matches!(
-            kind,
-            SubscriptionIdType::EndUserE164
-                | SubscriptionIdType::EndUserSipUri
-                | SubscriptionIdType::EndUserNai
-                | SubscriptionIdType::EndUserPrivate
-        );
-        usable.then_some(id.subscription_id_data.as_str())
+    let plain = request.subscription_ids.iter().map(|id| {
+        let data = id.subscription_id_data.as_str();
+        match id.subscription_id_type {
+            // Its digits are no telephone number.
+            SubscriptionIdType::EndUserImsi => format!("imsi:{data}").into(),
+            _ => canonical_identity(data),
+        }
     });
     let extended = request.subscription_id_extensions.iter().flat_map(|id| {
         [
@@ -70,7 +155,7 @@ pub(super) fn identities(request: &CreditControlRequest) -> Vec<Box<str>> {
         .into_iter()
         .flatten()
     });
-    plain.chain(extended).map(canonical_identity).collect()
+    plain.chain(extended.map(canonical_identity)).collect()
 }
 
 /// Adds what the request says of the call; later requests know more.

@@ -16,8 +16,8 @@ use tollwire_diameter::credit_control::{
 
 use super::*;
 use crate::event::Operation;
-use crate::session::Outcome;
-use crate::tariff::Tariff;
+use crate::rating::{CallingGroups, Definition};
+use crate::session::{Granted, Outcome, Sum};
 
 /// A cent a second, second by second.
 const SECOND_PRICE: i64 = 10_000;
@@ -27,22 +27,52 @@ struct Bench {
     now: Now,
     stored: Vec<Mutation>,
     aborted: Vec<String>,
+    asked_back: Vec<String>,
 }
 
-fn tariffs(price_per_minute_micro: i64, setup_fee_micro: i64, first: u32) -> TariffTable {
-    TariffTable::new(vec![Tariff {
+fn tariffs(price_per_minute_micro: i64, setup_fee_micro: i64, first: u32) -> RatingTable {
+    let tariff = Definition {
         name: "all".into(),
-        prefixes: vec!["".into()],
-        currency: Currency::EUR,
+        currency: Some(Currency::EUR),
         setup_fee_micro,
-        price_per_minute_micro,
-        steps: Vec::new(),
-        free_seconds: 0,
-        minimum_micro: 0,
-        first_increment_seconds: first,
-        next_increment_seconds: 1,
-    }])
-    .unwrap()
+        price_per_minute_micro: Some(price_per_minute_micro),
+        first_increment_seconds: Some(first.into()),
+        ..Definition::default()
+    };
+    RatingTable::new(vec![tariff], CallingGroups::default()).unwrap()
+}
+
+/// Short ways to what an answer says of its first service.
+impl Outcome {
+    fn granted(&self) -> Option<Granted> {
+        self.services.first().and_then(|service| service.granted)
+    }
+
+    fn granted_seconds(&self) -> Option<u32> {
+        match self.granted() {
+            Some(Granted::Seconds(seconds)) => Some(seconds),
+            _ => None,
+        }
+    }
+
+    fn granted_sum(&self) -> Option<Sum> {
+        match self.granted() {
+            Some(Granted::Sum(sum)) => Some(sum),
+            _ => None,
+        }
+    }
+
+    fn final_unit(&self) -> bool {
+        self.services
+            .first()
+            .is_some_and(|service| service.final_unit.is_some())
+    }
+
+    fn rating_group(&self) -> Option<u32> {
+        self.services
+            .first()
+            .and_then(|service| service.rating_group)
+    }
 }
 
 impl Bench {
@@ -50,9 +80,14 @@ impl Bench {
         Self::with(tariffs(SECOND_PRICE * 60, 0, 1))
     }
 
-    fn with(tariffs: TariffTable) -> Self {
+    fn with(tariffs: RatingTable) -> Self {
+        let rules = Rules {
+            tariffs,
+            ..Rules::default()
+        };
         Self {
-            core: Core::new(Settings::default(), tariffs, State::default()),
+            core: Core::new(Settings::default(), rules, State::default()),
+            asked_back: Vec::new(),
             now: Now {
                 instant: Instant::now(),
                 unix_ms: 1_700_000_000_000,
@@ -74,6 +109,7 @@ impl Bench {
                 } => outcome = Some(answer),
                 Effect::Reply { result, .. } => drop(result.unwrap()),
                 Effect::Abort { session_id, .. } => self.aborted.push(session_id.into()),
+                Effect::ReAuthorize { session_id, .. } => self.asked_back.push(session_id.into()),
             }
         }
         self.check();
@@ -146,7 +182,7 @@ impl Bench {
         for account in self.core.accounts() {
             let held: i64 = (self.core.open_sessions())
                 .filter(|session| session.account == account.name)
-                .map(|session| session.held_micro)
+                .map(|session| session.held_micro())
                 .sum();
             assert_eq!(account.held_micro, held, "holds of {}", account.name);
             assert!(
@@ -204,7 +240,7 @@ impl Bench {
         }
         state.accounts = accounts.into_values().collect();
         state.sessions = sessions.into_values().collect();
-        Core::new(Settings::default(), self.core.tariffs().clone(), state)
+        Core::new(Settings::default(), self.core.rules(), state)
     }
 }
 
@@ -307,12 +343,15 @@ fn a_balance_for_n_seconds_is_granted_and_charged_to_exactly_zero() {
     let mut bench = Bench::new();
     bench.account("alice", Payment::Prepaid, 0, 70 * SECOND_PRICE);
     let first = bench.ask("s", InitialRequest, 0, 0);
-    assert_eq!((first.granted_seconds, first.final_unit), (Some(60), false));
-    assert_eq!(first.rating_group, Some(100));
+    assert_eq!(
+        (first.granted_seconds(), first.final_unit()),
+        (Some(60), false)
+    );
+    assert_eq!(first.rating_group(), Some(100));
     bench.wait(48);
     let second = bench.ask("s", UpdateRequest, 1, 48);
     assert_eq!(
-        (second.granted_seconds, second.final_unit),
+        (second.granted_seconds(), second.final_unit()),
         (Some(22), true)
     );
     bench.wait(22);
@@ -368,7 +407,7 @@ fn five_calls_on_one_balance_never_spend_more_than_it() {
         .map(|call| {
             bench
                 .ask(&format!("s{call}"), InitialRequest, 0, 0)
-                .granted_seconds
+                .granted_seconds()
         })
         .collect();
     assert_eq!(grants, [Some(60), Some(40), None, None, None]);
@@ -508,7 +547,10 @@ fn a_post_paid_account_goes_to_its_limit_and_no_further() {
     let mut bench = Bench::new();
     bench.account("alice", Payment::Postpaid, 10 * SECOND_PRICE, 0);
     let grant = bench.ask("s", InitialRequest, 0, 0);
-    assert_eq!((grant.granted_seconds, grant.final_unit), (Some(10), true));
+    assert_eq!(
+        (grant.granted_seconds(), grant.final_unit()),
+        (Some(10), true)
+    );
     bench.wait(10);
     bench.ask("s", TerminationRequest, 1, 10);
     assert_eq!(bench.balance("alice"), -10 * SECOND_PRICE);

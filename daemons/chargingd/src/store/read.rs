@@ -27,10 +27,12 @@ pub(super) fn state(store: &mut dyn Queries) -> Result<State, Cause> {
             Ok((row.text(0)?.into(), row.text(1)?.into()))
         })?,
         sessions: all(store, "SELECT value FROM session", |row| json(row, 0))?,
-        // Those that begin with "top-up ": '!' follows the space.
+        // Those that begin with "top-up " and the like: '!' follows the space.
         references: all(
             store,
-            "SELECT key FROM entry WHERE key >= 'top-up ' AND key < 'top-up!'",
+            "SELECT key FROM entry WHERE key >= 'top-up ' AND key < 'top-up!'
+             UNION ALL SELECT key FROM entry
+             WHERE key >= 'recharge-on-request ' AND key < 'recharge-on-request!'",
             |row| Ok(row.text(0)?.to_owned()),
         )?,
         last_record: last_record(store)?,

@@ -2,7 +2,8 @@
 
 /// Each brings the tables from one version to the next. Written once, never changed.
 /// `entry` is only ever added to. `value` and `profile` are JSON.
-pub(super) const MIGRATIONS: &[&str] = &[ACCOUNTS, SERVICE_ACCOUNTS, NOTIFICATIONS];
+pub(super) const MIGRATIONS: &[&str] =
+    &[ACCOUNTS, SERVICE_ACCOUNTS, NOTIFICATIONS, SEVERAL_SERVICES];
 
 /// Amounts are micro-units.
 const ACCOUNTS: &str = r#"
@@ -78,3 +79,6 @@ CREATE TABLE counter (
     value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 ";
+
+/// A session has several services now: those of before end with their grants, and hold nothing any more.
+const SEVERAL_SERVICES: &str = "DELETE FROM session;";

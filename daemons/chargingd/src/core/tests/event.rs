@@ -56,13 +56,13 @@ fn a_direct_debit_is_taken_once() {
         let outcome = bench.event("e", DirectDebiting, 190_000);
         assert_eq!(outcome.result_code, ResultCode::SUCCESS.0);
         assert_eq!(outcome.cost, Some((190_000, EUR)));
-        assert_eq!(outcome.granted_sum.unwrap().amount_micro, 190_000);
+        assert_eq!(outcome.granted_sum().unwrap().amount_micro, 190_000);
         assert_eq!(bench.balance("alice"), 810_000);
     }
     assert_eq!(bench.core.counters().repeated, 2);
     // Also by who knows of it from the disk alone, and after its tariff has gone.
     bench.core = bench.restarted();
-    bench.handle(Event::Tariffs(TariffTable::new(Vec::new()).unwrap()));
+    bench.handle(Event::Rules(Box::default()));
     assert_eq!(
         bench.event("e", DirectDebiting, 190_000).cost,
         Some((190_000, EUR))
@@ -82,7 +82,7 @@ fn all_of_it_or_nothing_and_holds_count() {
     let mut bench = bench(1_000_000, 0);
     // A call holds 60 cents of it.
     assert_eq!(
-        bench.ask("call", InitialRequest, 0, 0).granted_seconds,
+        bench.ask("call", InitialRequest, 0, 0).granted_seconds(),
         Some(60)
     );
     let outcome = bench.event("much", DirectDebiting, 400_001);
@@ -119,7 +119,7 @@ fn a_balance_check_and_a_price_change_nothing() {
     assert_eq!(outcome.enough_credit, Some(false));
     assert_eq!(bench.stored.len(), stored);
     let outcome = bench.send(event("t", Some(DirectDebiting), None, Some(30)));
-    assert_eq!(outcome.granted_seconds, Some(30));
+    assert_eq!(outcome.granted_seconds(), Some(30));
     assert_eq!(bench.balance("alice"), 700_000);
 }
 

@@ -59,7 +59,7 @@ fn no_more_than_was_granted_and_no_more_than_there_is() {
     // Another call holds what is left meanwhile.
     let mut bench = silent(100);
     let other = bench.ask("t", InitialRequest, 0, 0);
-    assert_eq!(other.granted_seconds, Some(60));
+    assert_eq!(other.granted_seconds(), Some(60));
     let outcome = bench.ask("s", TerminationRequest, 2, 45);
     assert_eq!(
         outcome.cost.unwrap().0,
@@ -124,7 +124,7 @@ fn the_price_of_a_message_is_taken_whole_or_not_yet() {
     bench.handle(Event::Tick);
     // Meanwhile a call holds 10 of the 20 cents.
     assert_eq!(
-        bench.ask("call", InitialRequest, 0, 0).granted_seconds,
+        bench.ask("call", InitialRequest, 0, 0).granted_seconds(),
         Some(20)
     );
     let outcome = bench.send(message(TerminationRequest, 1));

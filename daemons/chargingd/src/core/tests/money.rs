@@ -91,7 +91,7 @@ fn a_sum_is_held_and_then_debited_once() {
     let mut bench = bench(1_000_000);
     let outcome = bench.hold("s", 190_000);
     assert_eq!(outcome.result_code, ResultCode::SUCCESS.0);
-    let sum = outcome.granted_sum.unwrap();
+    let sum = outcome.granted_sum().unwrap();
     assert_eq!(
         (sum.amount_micro, sum.currency, sum.units),
         (190_000, EUR, 2)

@@ -1,0 +1,292 @@
+//! Grants, and what happens when there is nothing to grant (RFC 8506 5.6).
+
+use tollwire_diameter::ResultCode;
+use tollwire_runtime::clock::Now;
+
+use super::Core;
+use super::request::Asked;
+use crate::class::{Class, WhenShort};
+use crate::effect::Effect;
+use crate::notify::Kind;
+use crate::rating::{Measure, Stint, Tariff, Used};
+use crate::session::{Granted, Price, Service, ServiceOutcome, Session};
+
+/// How a class's services are granted.
+struct Portion {
+    quantum: u64,
+    validity_seconds: u32,
+    quota_holding_seconds: Option<u32>,
+    threshold: Option<u32>,
+}
+
+impl Core {
+    /// Holds what the next grant may cost.
+    pub(super) fn grant(
+        &mut self,
+        now: Now,
+        session: &Session,
+        service: &mut Service,
+        asked: &Asked,
+        effects: &mut Vec<Effect>,
+    ) -> ServiceOutcome {
+        let Price::Tariff(tariff) = service.price.clone() else {
+            return asked.outcome(ResultCode::UNABLE_TO_COMPLY);
+        };
+        let payers = match self.payers(
+            &session.account,
+            service.rating_group,
+            &service.service_identifiers,
+        ) {
+            Ok(payers) => payers,
+            Err(code) => return asked.outcome(code),
+        };
+        let measure = tariff.measure();
+        begin_stint(service, &tariff, now.unix_ms);
+        let portion = self.portion(service, measure, &tariff, now.unix_ms);
+        let want = asked
+            .wanted
+            .and_then(|units| units.of(measure))
+            .filter(|units| *units > 0)
+            .map_or(portion.quantum, |units| units.min(portion.quantum));
+        let begins = self.begins(now, session, service, &tariff);
+        let account = session.account.clone();
+        let reserved = self.reserve(now, &account, service, &payers, (want, &begins), effects);
+        service.shares = reserved.shares;
+        service.free = reserved.free;
+        service.granted = reserved.units + reserved.free;
+        service.asked_back = false;
+        if service.granted == 0 {
+            return self.nothing(
+                now,
+                session,
+                service,
+                (payers.when_short, want),
+                &portion,
+                effects,
+            );
+        }
+        let mut final_unit = None;
+        if reserved.more {
+            if let Some(WhenShort::Redirect { .. } | WhenShort::Restrict { .. }) =
+                service.short.take()
+            {
+                self.tell(
+                    now,
+                    &payer(&account, &payers.purses),
+                    Kind::Restored,
+                    0,
+                    effects,
+                );
+            }
+        } else {
+            match &payers.when_short {
+                WhenShort::Deny => {}
+                WhenShort::GoOn => {
+                    service.free = want - service.granted.min(want);
+                    service.granted = service.granted.max(want);
+                }
+                rule => final_unit = Some(rule.clone()),
+            }
+            service.short = Some(payers.when_short.clone());
+            self.short.insert(account);
+        }
+        self.granting(now, service, &portion, final_unit)
+    }
+
+    /// The answer to an update of a service that goes on.
+    pub(super) fn go_on(
+        &mut self,
+        now: Now,
+        session: &Session,
+        service: &mut Service,
+        asked: &Asked,
+        effects: &mut Vec<Effect>,
+    ) -> ServiceOutcome {
+        let restricted = matches!(
+            service.short,
+            Some(WhenShort::Redirect { .. } | WhenShort::Restrict { .. })
+        );
+        // RFC 8506 5.6.2: the final units are used and the action has begun: nothing is reserved.
+        if asked.wanted.is_none() && asked.reported && (session.multiple_services || restricted) {
+            service.valid_until_unix_ms = 0;
+            let mut outcome = asked.outcome(ResultCode::SUCCESS);
+            if restricted {
+                self.restrict(now, service, &mut outcome);
+            }
+            return outcome;
+        }
+        self.grant(now, session, service, asked, effects)
+    }
+
+    /// Nothing is left for a service: what its rule says.
+    fn nothing(
+        &mut self,
+        now: Now,
+        session: &Session,
+        service: &mut Service,
+        (rule, want): (WhenShort, u64),
+        portion: &Portion,
+        effects: &mut Vec<Effect>,
+    ) -> ServiceOutcome {
+        let account = session.account.clone();
+        let answer = |code: ResultCode| {
+            ServiceOutcome::of(service.rating_group, &service.service_identifiers, code.0)
+        };
+        let names = self.class_purses(&account, service);
+        let subject = payer(&account, &names);
+        // Once for a session: before its first unit there is nothing new in an empty account.
+        let news = service.is_used() && !service.told;
+        // A client that is refused ends the service, or has to be given up.
+        service.valid_until_unix_ms = now.unix_ms;
+        let outcome = match &rule {
+            WhenShort::Deny | WhenShort::Terminate | WhenShort::MainAccount => {
+                // RFC 8506 8.34: no Final-Unit-Indication beside this result.
+                answer(ResultCode::CREDIT_LIMIT_REACHED)
+            }
+            WhenShort::EndSubscription => {
+                for name in &names {
+                    self.change_service_account(name, effects, |own| own.closed = true);
+                }
+                answer(ResultCode::END_USER_SERVICE_DENIED)
+            }
+            WhenShort::Redirect { .. } | WhenShort::Restrict { .. } => {
+                let mut outcome = answer(ResultCode::SUCCESS);
+                outcome.final_unit = Some(rule.clone());
+                self.restrict(now, service, &mut outcome);
+                outcome
+            }
+            WhenShort::GoOn => {
+                service.free = want;
+                service.granted = want;
+                self.granting(now, service, portion, None)
+            }
+        };
+        if news {
+            let kind = match &rule {
+                WhenShort::Redirect { .. } | WhenShort::Restrict { .. } => Kind::Restricted,
+                _ => Kind::Exhausted,
+            };
+            service.told = true;
+            self.tell(now, &subject, kind, 0, effects);
+        }
+        service.short = Some(rule);
+        self.short.insert(account);
+        outcome
+    }
+
+    fn restrict(&self, now: Now, service: &mut Service, outcome: &mut ServiceOutcome) {
+        let seconds = self.settings.restricted_seconds;
+        outcome.validity_seconds = Some(seconds);
+        service.valid_until_unix_ms = now
+            .unix_ms
+            .saturating_add(i64::from(seconds).saturating_mul(1000));
+    }
+
+    fn granting(
+        &self,
+        now: Now,
+        service: &mut Service,
+        portion: &Portion,
+        final_unit: Option<WhenShort>,
+    ) -> ServiceOutcome {
+        let measure = service.price.measure().unwrap_or(Measure::Events);
+        let units = service.granted;
+        let seconds = u32::try_from(units).unwrap_or(u32::MAX);
+        let (granted, validity) = match measure {
+            Measure::Time | Measure::Combined => (Granted::Seconds(seconds), seconds),
+            Measure::Volume => (Granted::Octets(units), portion.validity_seconds),
+            Measure::Events => (Granted::Units(units), portion.validity_seconds),
+        };
+        service.valid_until_unix_ms = now
+            .unix_ms
+            .saturating_add(i64::from(validity).saturating_mul(1000));
+        ServiceOutcome {
+            granted: Some(granted),
+            final_unit,
+            validity_seconds: Some(validity),
+            quota_holding_seconds: portion.quota_holding_seconds,
+            threshold: portion.threshold,
+            ..ServiceOutcome::of(
+                service.rating_group,
+                &service.service_identifiers,
+                ResultCode::SUCCESS.0,
+            )
+        }
+    }
+
+    fn portion(&self, service: &Service, measure: Measure, tariff: &Tariff, now: i64) -> Portion {
+        let class = self
+            .classes
+            .find(service.rating_group, &service.service_identifiers);
+        let own = |field: fn(&Class) -> Option<u32>| class.and_then(field);
+        let quantum = class.and_then(|class| class.quantum);
+        let mut validity =
+            own(|class| class.validity_seconds).unwrap_or(self.settings.validity_seconds);
+        // Octets carry no time: the client reports them where their price changes.
+        if matches!(measure, Measure::Volume | Measure::Events)
+            && let Some(change) = tariff.next_change_unix_ms(now)
+        {
+            let seconds = change.saturating_sub(now).saturating_add(999) / 1000;
+            validity = validity.min(u32::try_from(seconds.max(1)).unwrap_or(u32::MAX));
+        }
+        Portion {
+            quantum: quantum.unwrap_or(match measure {
+                Measure::Time | Measure::Combined => self.settings.quantum_seconds.into(),
+                Measure::Volume => self.settings.quantum_octets,
+                Measure::Events => self.settings.quantum_events,
+            }),
+            validity_seconds: validity,
+            quota_holding_seconds: own(|class| class.quota_holding_seconds),
+            threshold: own(|class| class.threshold),
+        }
+    }
+
+    /// The moments at which the first priced unit of a grant may be used, as far as its price depends on that.
+    fn begins(&self, now: Now, session: &Session, service: &Service, tariff: &Tariff) -> Vec<i64> {
+        if !service.stints.is_empty() {
+            return vec![now.unix_ms];
+        }
+        let first = now.unix_ms;
+        let ringing = session.facts.answer_unix_ms.is_none() && !service.is_used();
+        let mut begins = vec![first];
+        if ringing {
+            let last = first + i64::from(self.settings.setup_seconds) * 1000;
+            let mut at = first;
+            while let Some(change) = tariff.next_change_unix_ms(at)
+                && change <= last
+                && begins.len() < 8
+            {
+                begins.push(change);
+                at = change;
+            }
+        }
+        begins
+    }
+
+    /// Service accounts of a service's class that are open.
+    fn class_purses(&self, account: &str, service: &Service) -> Vec<Box<str>> {
+        self.payers(account, service.rating_group, &service.service_identifiers)
+            .map(|payers| payers.purses)
+            .unwrap_or_default()
+    }
+}
+
+/// Whom a shortage is about: the last service account, or the main one.
+fn payer(account: &str, purses: &[Box<str>]) -> Box<str> {
+    purses.last().cloned().unwrap_or_else(|| account.into())
+}
+
+/// Octets and events are priced by the period that they are used in: where the price has changed, a stint begins.
+fn begin_stint(service: &mut Service, tariff: &Tariff, now_unix_ms: i64) {
+    if matches!(tariff.measure(), Measure::Volume | Measure::Events)
+        && let Some(last) = service.stints.last()
+        && tariff
+            .next_change_unix_ms(last.from_unix_ms)
+            .is_some_and(|change| change <= now_unix_ms)
+    {
+        service.stints.push(Stint {
+            from_unix_ms: now_unix_ms,
+            used: Used::default(),
+        });
+    }
+}
