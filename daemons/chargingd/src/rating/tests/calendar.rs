@@ -161,6 +161,43 @@ fn a_holiday_is_no_weekday() {
         Some(at("2027-07-05T00:00:00-04:00"))
     );
     assert_eq!(change(&only, "2027-07-06T04:00:00Z"), None);
+    // Wherever the day begins and ends while UTC has another one.
+    for (zone, hours, from, until) in [
+        (
+            "Pacific/Kiritimati",
+            "",
+            "2026-12-25T00:00:00+14:00",
+            "2026-12-26T00:00:00+14:00",
+        ),
+        (
+            "Pacific/Pago_Pago",
+            "from = \"23:00\", to = \"22:00\",",
+            "2026-12-25T23:00:00-11:00",
+            "2026-12-26T22:00:00-11:00",
+        ),
+    ] {
+        let only = self::tariff(&format!(
+            "price_per_minute_micro = 60\ntime_zone = \"{zone}\"\nholidays = [\"2026-12-25\"]\n\
+             periods = [{{ days = [\"holiday\"], {hours} price_per_minute_micro = 0 }}]\n"
+        ));
+        assert_eq!(
+            change(&only, "2026-11-01T00:00:00Z"),
+            Some(at(from)),
+            "{zone}"
+        );
+        assert_eq!(change(&only, from), Some(at(until)), "{zone}");
+    }
+}
+
+#[test]
+fn periods_of_the_same_price_are_lines_of_their_own() {
+    let tariff = tariff(
+        "price_per_minute_micro = 60\ntime_zone = \"UTC\"\n\
+         periods = [{ to = \"12:00\", price_per_minute_micro = 120 }, { from = \"12:00\", price_per_minute_micro = 120 }]\n",
+    );
+    let from = at("2026-11-20T11:59:00Z");
+    assert_eq!(tariff.explain(from, seconds(120)).len(), 2);
+    assert_eq!(tariff.next_change_unix_ms(from), None);
 }
 
 #[test]

@@ -141,6 +141,35 @@ fn callers_in_groups() {
 }
 
 #[test]
+fn the_longer_prefix_wins_between_groups_of_the_same_member() {
+    let text = [
+        "[calling_groups]\none = [\"55\"]\nother = [\"55\"]\n".to_owned(),
+        entry(
+            "a",
+            "calling_groups = [\"one\"]\nprefixes = [\"8\", \"444\"]\n",
+        ),
+        entry(
+            "b",
+            "calling_groups = [\"other\"]\nprefixes = [\"81\", \"4\"]\n",
+        ),
+    ];
+    let table = table(&text.concat()).unwrap();
+    for (called, name) in [
+        ("80", "a"),
+        ("81", "b"),
+        ("44", "b"),
+        ("4441", "a"),
+        ("1", "-"),
+    ] {
+        let query = Query {
+            calling: "+551",
+            ..query(called)
+        };
+        assert_eq!(found(&table, &query), name, "{called}");
+    }
+}
+
+#[test]
 fn versions() {
     let text = [
         entry("call", "prefixes = [\"1\", \"2\"]\n"),
