@@ -5,7 +5,8 @@
 //! | `GET /accounts`, `GET /accounts/{name}` | [`crate::effect::AccountView`] |
 //! | `POST /operations` with an [`Operation`] | the account as it is now |
 //! | `GET /sessions` | [`SessionView`] of each running session |
-//! | `GET /tariffs` | the tariffs in force |
+//! | `GET /tariffs` | the tariffs in force: [`crate::rating::Definition`] |
+//! | `GET /calling-groups` | the groups of callers that tariffs name, with their members |
 //! | `GET /records?account=&call_id=&from_unix_ms=&until_unix_ms=&limit=` | records, the newest last |
 //! | `GET /ledger?account=&limit=` | entries, the newest last |
 //! | `GET /trial-balance` | [`crate::store::TrialBalance`] |
@@ -137,6 +138,7 @@ pub(crate) fn router(routes: Routes) -> Router {
         .route("/operations", post(operation))
         .route("/sessions", get(sessions))
         .route("/tariffs", get(tariffs))
+        .route("/calling-groups", get(calling_groups))
         .route("/records", get(records))
         .route("/ledger", get(ledger))
         .route("/trial-balance", get(trial_balance))
@@ -224,6 +226,12 @@ async fn sessions(State(routes): State<Routes>) -> Response {
 async fn tariffs(State(routes): State<Routes>) -> Response {
     routes
         .look(|core| Ok(core.tariffs().definitions().collect::<Vec<_>>()))
+        .await
+}
+
+async fn calling_groups(State(routes): State<Routes>) -> Response {
+    routes
+        .look(|core| Ok(core.tariffs().calling_groups().clone()))
         .await
 }
 

@@ -16,7 +16,6 @@ use crate::core;
 use crate::notify::Notifications;
 use crate::rating::{Book, RatingTable};
 use crate::store::{Place, Server, Url};
-use crate::tariff::{Tariff, TariffTable};
 
 /// Octets of the longest Accounting-Request: a record's JSON may take six octets for one of the request, of at most 64
 /// kilooctets, that it was made of.
@@ -446,14 +445,6 @@ impl Config {
         )
     }
 
-    /// Reads the tariffs.
-    ///
-    /// # Errors
-    /// File, line and what is wrong.
-    pub fn tariff_table(&self) -> Result<TariffTable, String> {
-        tariff_table(&self.tariffs.file)
-    }
-
     /// Reads tariffs and classes.
     ///
     /// # Errors
@@ -486,24 +477,6 @@ pub fn classes(file: &std::path::Path) -> Result<Classes, String> {
     let content: ClassFile =
         tollwire_runtime::config::load(file).map_err(|error| error.to_string())?;
     Classes::new(content.class).map_err(|fault| format!("{}: {fault}", file.display()))
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct TariffFile {
-    tariff: Vec<Tariff>,
-}
-
-impl Configuration for TariffFile {}
-
-/// Reads the tariffs in `file`: `[[tariff]]` entries.
-///
-/// # Errors
-/// File, line and what is wrong.
-pub fn tariff_table(file: &std::path::Path) -> Result<TariffTable, String> {
-    let content: TariffFile =
-        tollwire_runtime::config::load(file).map_err(|error| error.to_string())?;
-    TariffTable::new(content.tariff).map_err(|fault| format!("{}: {fault}", file.display()))
 }
 
 /// Reads the tariffs in `file`, with the rate sheets that it names beside it.
@@ -541,7 +514,7 @@ mod tests {
     #[test]
     fn the_shipped_tariffs_are_good() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conf/tariffs.toml");
-        assert_eq!(tariff_table(&path).unwrap().all().len(), 1);
+        assert_eq!(rating_table(&path).unwrap().all().len(), 1);
     }
 
     #[test]

@@ -22,6 +22,5 @@ mod role;
 pub mod service_account;
 pub mod session;
 pub mod store;
-pub mod tariff;
 
 pub use driver::main;

@@ -7,7 +7,8 @@
 //! | CHECK_BALANCE | Check-Balance-Result says whether it could be debited now |
 //! | PRICE_ENQUIRY | Cost-Information says what it would cost |
 //!
-//! What an event costs stands in the request (CC-Money), or is what a call of CC-Time seconds to the called party costs.
+//! What an event costs stands in the request (CC-Money), or is the tariff's price of what is asked for: CC-Time,
+//! CC-Total-Octets or CC-Service-Specific-Units.
 //! The record is the client's, as with a sum that is held. A repeated request gets the first answer: a debit is a session
 //! that is over as soon as it has begun, and is remembered as such.
 
