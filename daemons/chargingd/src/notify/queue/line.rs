@@ -114,6 +114,17 @@ impl Line {
         }
     }
 
+    /// Everything but what was counted: the store knows the rest.
+    pub(super) fn forget(&mut self) {
+        *self = Self {
+            told: self.told,
+            failed: self.failed,
+            given_up: self.given_up,
+            error: std::mem::take(&mut self.error),
+            ..Self::new(self.channel, Some(self.limits.clone()))
+        };
+    }
+
     pub(super) fn behind(&mut self) {
         self.behind = true;
     }

@@ -84,6 +84,10 @@ pub enum Event {
     NotStored(Key),
     /// A deadline may have passed.
     Tick,
+    /// Another instance tells from now on: what is in memory is its own now, and what is under way ends unheard.
+    Halt,
+    /// This instance tells (again).
+    Resume,
 }
 
 /// What is to be done.
@@ -131,6 +135,7 @@ pub struct State {
 #[derive(Debug)]
 pub struct Queue {
     lines: BTreeMap<Channel, Line>,
+    halted: bool,
 }
 
 impl Queue {
@@ -141,12 +146,24 @@ impl Queue {
             .into_iter()
             .map(|channel| (channel, Line::new(channel, limits.remove(&channel))))
             .collect();
-        Self { lines }
+        Self {
+            lines,
+            halted: false,
+        }
     }
 
     /// The one door.
     pub fn handle(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) {
         match event {
+            Event::Halt => {
+                self.halted = true;
+                self.lines.values_mut().for_each(Line::forget);
+            }
+            Event::Resume => {
+                self.halted = false;
+                self.go_on(now, effects);
+            }
+            _ if self.halted => {}
             Event::Made(notification) => {
                 let notification = std::sync::Arc::new(*notification);
                 for contact in notification.told_contacts() {
@@ -193,7 +210,7 @@ impl Queue {
 
     /// How long until [`Event::Tick`] is due.
     pub fn until_deadline(&self, now: Now) -> Option<Duration> {
-        let lines = self.lines.values();
+        let lines = self.lines.values().filter(|_| !self.halted);
         lines.filter_map(|line| line.until_deadline(now)).min()
     }
 

@@ -408,6 +408,37 @@ fn what_was_read_before_it_ended_is_not_told_again() {
 }
 
 #[test]
+fn one_instance_tells_while_the_other_does_not() {
+    let mut world = World::new(all_on(), always(Outcome::Told));
+    world.event(Event::Tick);
+    world.settle(100);
+    for id in 1..=20 {
+        world.make(id, &[SMS]);
+    }
+    assert_eq!(world.attempts, IN_FLIGHT as u64);
+    // What was under way ends after the other has taken over: it is not for us to say what became of it.
+    world.event(Event::Halt);
+    world.make(21, &[SMS]);
+    world.event(Event::Tick);
+    world.settle(100);
+    assert_eq!(world.attempts, IN_FLIGHT as u64);
+    assert_eq!(world.queue.until_deadline(world.now()), None);
+    assert_eq!(world.store.len(), 21);
+    // The other has told some.
+    let left = world.store.split_off(&Key {
+        id: 15,
+        contact: SMS.parse().unwrap(),
+    });
+    world.store = left;
+    world.under_way.clear();
+    world.event(Event::Resume);
+    world.run();
+    let again = world.told.keys().filter(|key| key.id > IN_FLIGHT as u64);
+    assert!(again.map(|key| key.id).eq(15..=21), "{:?}", world.told);
+    assert!(world.store.is_empty());
+}
+
+#[test]
 fn a_store_that_cannot_be_read_is_asked_again() {
     let mut world = World::new(all_on(), always(Outcome::Told));
     world.event(Event::Tick);
