@@ -9,8 +9,9 @@ use chargingd::core::{Core, Rules, Settings, State};
 use chargingd::effect::{Effect, Mutation};
 use chargingd::event::{Event, Operation};
 use chargingd::ledger::{Commodity, Entry, cash};
+use chargingd::notify::{Channel, Key, Kind, Notification, Task, Waiting};
 use chargingd::store::{After, Group, Notice, Opened, Place, Records, Server, Store};
-use chargingd::store::{ledger, trial_balance};
+use chargingd::store::{all_waiting, due, ledger, trial_balance, waiting_by_channel};
 use iso_currency::Currency;
 use support::lossy::{Loss, Lossy};
 use support::postgres;
@@ -215,6 +216,7 @@ fn suite(place: &Place) {
     a_group_is_stored_wholly_or_not_at_all(place);
     records_stay_until_they_are_in_the_files(place);
     odd_texts_spoil_no_group(place);
+    each_contact_waits_by_itself_until_its_end(place);
 }
 
 fn what_is_written_is_read_again(place: &Place) {
@@ -329,6 +331,75 @@ fn odd_texts_spoil_no_group(place: &Place) {
     assert!(opening.stores(epoch, group));
     let group = vec![record(5), Mutation::ForgetSessions(0)];
     assert!(opening.stores(epoch, group));
+}
+
+fn notification(id: u64, contacts: &[&str]) -> Notification {
+    Notification {
+        id,
+        unix_ms: 1000 + i64::try_from(id).unwrap(),
+        account: "alice".into(),
+        subject: "alice/gprs".into(),
+        kind: Kind::Recharged,
+        balance: 5,
+        unit: "octets".into(),
+        amount: 3,
+        language: "de".into(),
+        contacts: contacts.iter().map(|text| text.parse().unwrap()).collect(),
+    }
+}
+
+fn each_contact_waits_by_itself_until_its_end(place: &Place) {
+    let (mut opening, _, epoch) = Opening::of(place).began();
+    let (sms, mail) = ("sms:+491701234", "mailto:alice@example.org");
+    let made = (1..=3).map(|id| {
+        let contacts: &[&str] = if id == 2 { &[mail] } else { &[sms, mail, sms] };
+        Mutation::Notification(Box::new(notification(id, contacts)))
+    });
+    assert!(opening.stores(epoch, made.collect()));
+    let ask = |channel, until, limit| {
+        let found = place.ask(|store| due(store, channel, until, limit));
+        found.unwrap()
+    };
+    let ids =
+        |tasks: &[Task]| -> Vec<u64> { tasks.iter().map(|task| task.notification.id).collect() };
+    // Only what is due, of this channel, and so much; and when the next one is.
+    let (tasks, next) = ask(Channel::Sms, 1002, 10);
+    assert_eq!((ids(&tasks), next), (vec![1], Some(1003)));
+    let (tasks, next) = ask(Channel::Mail, 5000, 2);
+    assert_eq!((ids(&tasks), next), (vec![1, 2], None));
+    assert_eq!(*tasks[0].notification, notification(1, &[sms, mail, sms]));
+    assert_eq!(tasks[0].contact, mail.parse().unwrap());
+    assert!(ask(Channel::Sip, 5000, 2).0.is_empty());
+    let counts = place.ask(waiting_by_channel).unwrap();
+    assert_eq!(counts, [("mail".into(), 3), ("sms".into(), 2)].into());
+
+    // One fails, one is told.
+    let mut task = tasks[0].clone();
+    task.attempts = 1;
+    let later = Waiting {
+        task,
+        next_unix_ms: 9000,
+        error: "busy".into(),
+    };
+    let ended = Key {
+        id: 2,
+        contact: mail.parse().unwrap(),
+    };
+    let after = vec![
+        Mutation::NotificationLater(Box::new(later.clone())),
+        Mutation::NotificationEnded(Box::new(ended)),
+    ];
+    assert!(opening.stores(epoch, after));
+    let (tasks, next) = ask(Channel::Mail, 5000, 10);
+    assert_eq!((ids(&tasks), next), (vec![3], Some(9000)));
+    let (tasks, _) = ask(Channel::Mail, 9000, 10);
+    assert_eq!(tasks.last().unwrap().attempts, 1);
+    let all = place.ask(|store| all_waiting(store, 10)).unwrap();
+    assert_eq!(all.len(), 4);
+    assert_eq!(all.last(), Some(&later));
+    drop(opening);
+    // Their number goes on, also when all were told.
+    assert_eq!(Opening::state(place).last_notification, 3);
 }
 
 #[test]

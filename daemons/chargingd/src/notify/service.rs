@@ -180,7 +180,7 @@ impl Worker {
     async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Message>) {
         let mut count = tokio::time::interval(COUNT);
         let mut effects = Vec::new();
-        self.queue.handle(Now::read(), Event::Tick, &mut effects);
+        self.heed_role(&mut effects);
         loop {
             self.carry_out(&mut effects);
             self.figures.show(self.queue.states(), &self.waiting);
@@ -194,9 +194,25 @@ impl Worker {
                 () = tokio::time::sleep(pause) => {
                     self.queue.handle(Now::read(), Event::Tick, &mut effects);
                 }
+                changed = self.role.changed() => match changed {
+                    Ok(()) => self.heed_role(&mut effects),
+                    // Nobody is left who could store what became of it.
+                    Err(_) => return,
+                },
                 _ = count.tick() => self.count(),
             }
         }
+    }
+
+    /// Of several instances on one database the active one tells. One that has a database of its own knows best what it
+    /// has told, also while it cannot be stored.
+    fn heed_role(&mut self, effects: &mut Vec<Effect>) {
+        self.role.mark_unchanged();
+        let event = match self.is_active() || !self.place.is_shared() {
+            true => Event::Resume,
+            false => Event::Halt,
+        };
+        self.queue.handle(Now::read(), event, effects);
     }
 
     fn message(&mut self, message: Message, effects: &mut Vec<Effect>) {
