@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::{Query, RatingTable};
+use super::super::{Query, RatingTable, Sheet, parse_sheet};
 use super::{BEGIN, query, seconds, table};
 use crate::config::rating_table;
 
@@ -272,4 +272,27 @@ fn holidays_and_the_time_zone_are_the_files() {
     };
     assert_eq!((price("", 14), price("", 15), price("1", 14)), (2, 1, 1));
     assert_eq!(table.find(&query("2")).unwrap().time_zone(), None);
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_sheet_is_read_or_refused_with_a_line(
+        rows in "(prefix|name|price_per_minute|,|\"|\r|\n|#|[0-9]{1,3}|\\.|[a-z ]|é){0,60}",
+        header in "(prefix,name,price_per_minute(\r\n|\n))?",
+    ) {
+        let text = header + &rows;
+        match parse_sheet(&Sheet::default(), "rates.csv", &text) {
+            Ok(tariffs) => {
+                let lines = u32::try_from(text.matches('\n').count()).unwrap() + 1;
+                for (place, _) in tariffs {
+                    let line = place.unwrap().line;
+                    proptest::prop_assert!((1..=lines).contains(&line), "{}", line);
+                }
+            }
+            Err(fault) => {
+                let line = fault.strip_prefix("rates.csv:").and_then(|rest| rest.split(':').next());
+                proptest::prop_assert!(line.is_some_and(|line| line.parse::<u32>().is_ok()), "{}", fault);
+            }
+        }
+    }
 }
