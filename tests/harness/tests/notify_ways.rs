@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tollwire_harness::process::run;
 use tollwire_harness::sipp::Sipp;
 use tollwire_harness::sms::PASSWORD;
+use tollwire_harness::sms::peer::LinkNumber;
 use tollwire_harness::sms::scene::{PHONE, Setup, SmsScene, esme, message, route};
 use tollwire_harness::sms::tariff::price;
 use tollwire_harness::told::Receiver;
@@ -392,6 +393,75 @@ fn mail_goes_to_a_relay_that_wants_tls_and_a_password() {
     let state = channel(&scene, "mail");
     assert_eq!((&state["told"], &state["given_up"]), (&json!(1), &json!(1)));
     assert_eq!(receiver.events("mail").len(), mails.len() + 1);
+}
+
+/// A message that alice pays for reaches the phone; then the debit is in her account.
+#[track_caller]
+fn pay(scene: &mut SmsScene, links: (LinkNumber, LinkNumber), amount_micro: i64) {
+    let before = scene.account("alice").balance_micro;
+    let tariff = price(amount_micro, "EUR", "alice");
+    let tlvs = [(SmsScene::TARIFF_TAG, tariff.as_str())];
+    let fields = message(PHONE, "paid by alice");
+    scene.application.submit(links.0, &fields, &tlvs);
+    scene.phone.expect_pdu(links.1, "deliver_sm");
+    wait_until("the debit", PATIENCE, || {
+        scene.account("alice").balance_micro == before - amount_micro
+    });
+}
+
+#[test]
+fn each_crossing_of_a_threshold_is_told_once() {
+    let mut scene = scene(&webhook(&format!("{NETWORKS}\nallow_http = true")));
+    let mut receiver = start_webhook(&scene, false);
+    scene.daemons.operate(&json!({"set-profile": {
+        "account": "alice", "language": "de", "contacts": [hook("http", "/alice")],
+        "thresholds": [500_000, 200_000],
+    }}));
+    let server = scene.server();
+    let phone = scene.phone.must_bind(server, "receiver", "phone");
+    let application = (scene.application).must_bind(server, "transceiver", "application");
+    let links = (application, phone);
+    // 1.00 -> 0.60 -> 0.45 (crossed) -> 0.40 (told already); a crash in between forgets nothing.
+    pay(&mut scene, links, 400_000);
+    pay(&mut scene, links, 150_000);
+    kill_and_start(&mut scene);
+    pay(&mut scene, links, 50_000);
+    // 0.40 -> 1.40 (left) -> 0.10: two at once, of which the lower one says more.
+    scene.daemons.top_up("alice", 1_000_000);
+    pay(&mut scene, links, 1_300_000);
+    receiver.wait_for("call", 2);
+    wait_until_nobody_waits(&scene);
+    let calls = receiver.events("call");
+    let told: Vec<_> = (calls.iter())
+        .map(|call| {
+            let body = &call["body"];
+            assert_eq!(body["kind"], "threshold-crossed");
+            assert_eq!(
+                (&body["subject"], &body["unit"]),
+                (&json!("alice"), &json!("EUR"))
+            );
+            (
+                body["amount"].clone(),
+                body["balance"].clone(),
+                body["text"].clone(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (
+                json!(500_000),
+                json!(450_000),
+                json!("Ihr Guthaben für alice ist 0.45 EUR. Sie erfahren das bei 0.50 EUR.")
+            ),
+            (
+                json!(200_000),
+                json!(100_000),
+                json!("Ihr Guthaben für alice ist 0.10 EUR. Sie erfahren das bei 0.20 EUR.")
+            ),
+        ]
+    );
 }
 
 #[test]
