@@ -191,3 +191,46 @@ proptest! {
         prop_assert_eq!(from_csv_line::<ChargeRecord>(&to_csv_line(&record).unwrap()).unwrap(), record);
     }
 }
+
+#[test]
+fn moments_of_calls_both_ways() {
+    let start = CallRecord {
+        sequence_number: 7,
+        record_id: "records.sipd.example;1;2;rf;0".into(),
+        service: "sip-call".into(),
+        session_id: "records.sipd.example;1;2;rf".into(),
+        record_type: "start".into(),
+        number: 0,
+        event_time: Timestamp(1_700_000_002_500),
+        call_id: "=a84b4c76e66710@pc33".into(),
+        from: "sip:alice@example.org".into(),
+        to: "sip:+15551234@example.org".into(),
+        identity: "sip:alice@example.org".into(),
+        caller_address: "192.0.2.1".into(),
+        callee_address: "2001:db8::2".into(),
+        invite_time: Timestamp(1_700_000_000_000),
+        answer_time: Some(Timestamp(1_700_000_002_500)),
+        duration_ms: 0,
+        octets_from_caller: 0,
+        octets_to_caller: 0,
+        end_cause: None,
+        origin_host: "records.sipd.example".into(),
+    };
+    let event = CallRecord {
+        record_type: "event".into(),
+        answer_time: None,
+        end_cause: Some("rejected".into()),
+        ..start.clone()
+    };
+    for record in [start, event] {
+        let json = to_json_line(&record).unwrap();
+        assert_eq!(from_json_line::<CallRecord>(&json).unwrap(), record);
+        let csv = to_csv_line(&record).unwrap();
+        assert!(csv.contains(",'=a84b4c76e66710@pc33,"), "{csv}");
+        assert_eq!(from_csv_line::<CallRecord>(&csv).unwrap(), record);
+        let json: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&json).unwrap();
+        let columns: Vec<&str> = CallRecord::CSV_HEADER.split(',').collect();
+        assert_eq!(columns.len(), json.len());
+        assert!(columns.iter().all(|column| json.contains_key(*column)));
+    }
+}

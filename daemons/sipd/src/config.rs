@@ -7,8 +7,10 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::Deserialize;
 use tollwire_diameter::peer::Backoff;
+use tollwire_runtime::accounting::{Kind, Shipping, Source};
 use tollwire_runtime::config::{Configuration, Invalid};
 use tollwire_runtime::diameter::{Address, NodeConfig, PeerConfig};
+use tollwire_runtime::records;
 use tollwire_sip::Uri;
 use tollwire_sip::digest::Algorithm;
 use tollwire_sip::transaction::{Limits, Timers};
@@ -31,10 +33,39 @@ pub struct Config {
     pub calls: Calls,
     /// The links to charging and limiter.
     pub diameter: Diameter,
+    /// Where accounting records are sent.
+    pub accounting: Shipping,
+    /// The files in which they wait.
+    pub records: Records,
     /// What outlives a restart.
     pub store: Store,
     /// The operator's interface.
     pub admin: Admin,
+}
+
+/// `[records]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Records {
+    /// Their folder.
+    pub directory: PathBuf,
+    /// Octets after which a file is closed.
+    pub max_bytes: u64,
+    /// Seconds after which a file is closed.
+    pub max_age_seconds: u32,
+    /// Whether each file has a CSV twin.
+    pub csv: bool,
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        Self {
+            directory: "/var/lib/tollwire/sipd/records".into(),
+            max_bytes: 16_777_216,
+            max_age_seconds: 3600,
+            csv: false,
+        }
+    }
 }
 
 /// `[sip]`
@@ -293,6 +324,7 @@ pub const LIMITER: &str = "limiter";
 impl Configuration for Config {
     fn validate(&self) -> Result<(), Invalid> {
         let wrong = |key: &str, what: &str| Err(Invalid::new(key, what));
+        self.accounting.validate()?;
         if self.sip.domains.is_empty() {
             return wrong("sip.domains", "at least one domain");
         }
@@ -417,6 +449,7 @@ impl Config {
                 session_expires: (calls.session_expires > 0).then_some(calls.session_expires),
                 setup_timeout: Duration::from_secs(calls.setup_seconds),
                 retry_after: calls.retry_after,
+                accounting: self.accounting.server.is_some(),
                 ..Settings::default()
             },
             timer_c: Duration::from_secs(self.sip.timer_c_seconds),
@@ -432,6 +465,28 @@ impl Config {
             rating_group: Some(self.diameter.rating_group),
             requested_seconds: self.diameter.requested_seconds,
             symmetric_rtp: calls.symmetric_rtp,
+        }
+    }
+
+    /// For what sends accounting records, if they are to be made.
+    pub fn shipping(&self) -> Option<Source> {
+        self.accounting.source(
+            Kind::Call,
+            "sipd",
+            self.records.directory.clone(),
+            &self.diameter.origin_host,
+            &self.diameter.origin_realm,
+        )
+    }
+
+    /// The record files' part.
+    pub fn record_settings(&self) -> records::Settings {
+        records::Settings {
+            directory: self.records.directory.clone(),
+            name: "sipd".into(),
+            max_bytes: self.records.max_bytes,
+            max_age_ms: i64::from(self.records.max_age_seconds) * 1000,
+            csv: self.records.csv,
         }
     }
 

@@ -134,6 +134,9 @@ impl<S: Services> Core<S> {
             }
             Event::Reauthorise(call) => self.call_event(now, call, CallEvent::Reauthorise, effects),
             Event::OperatorEnd(call) => self.call_event(now, call, CallEvent::OperatorEnd, effects),
+            Event::Accounted { call, number } => {
+                self.call_event(now, call, CallEvent::Accounted(number), effects);
+            }
             Event::LimiterEnd(call) => self.call_event(now, call, CallEvent::LimiterEnd, effects),
             Event::Tick => self.tick(now, effects),
         }
@@ -215,6 +218,11 @@ impl<S: Services> Core<S> {
     /// Takes over a changed configuration; calls under way keep their grants.
     pub fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
+    }
+
+    /// The interval of interim accounting records that the server asks for.
+    pub fn set_interim(&mut self, interim: Option<std::time::Duration>) {
+        self.policy.settings.interim = interim;
     }
 
     pub(crate) fn with_layer<R>(

@@ -1,6 +1,6 @@
 //! What the core wants done, in order.
 
-use crate::calls::{CallNumber, CreditOrder, MediaOrder};
+use crate::calls::{CallNumber, CreditOrder, MediaOrder, Report};
 use crate::supervision::Parties;
 use bytes::Bytes;
 use std::rc::Rc;
@@ -33,6 +33,15 @@ pub enum Effect {
         parties: Rc<Parties>,
         /// What it says.
         order: MediaOrder,
+    },
+    /// Put an accounting record on disk; [`crate::event::Event::Accounted`] follows.
+    Account {
+        /// Whose.
+        call: CallNumber,
+        /// Who takes part.
+        parties: Rc<Parties>,
+        /// What it says.
+        report: Report,
     },
     /// The call changed: [`crate::core::Core::journal_line`] goes to the journal before anything of this turn is sent.
     Journal(CallNumber),

@@ -86,6 +86,13 @@ pub enum Event {
     OperatorEnd(CallNumber),
     /// The limiter ends a call.
     LimiterEnd(CallNumber),
+    /// An accounting record is on disk.
+    Accounted {
+        /// Whose.
+        call: CallNumber,
+        /// Which of its records.
+        number: u32,
+    },
     /// A deadline may have passed.
     Tick,
 }

@@ -157,6 +157,14 @@ impl Remembered {
         last
     }
 
+    /// Accounting records of the call that are not known to be on disk.
+    pub fn owed(&self) -> usize {
+        match self {
+            Self::State { snapshot, .. } => snapshot.owed(),
+            Self::Closed { .. } => 0,
+        }
+    }
+
     /// Takes the call up again; `effects` is what it wants done.
     pub fn restore(
         self,

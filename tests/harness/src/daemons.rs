@@ -151,6 +151,20 @@ impl Daemons {
             at("calls.journal"),
             at("sipd.admin"),
         );
+        let shipping = if setup.accounting {
+            format!(
+                "[accounting]\nserver = \"{ro}\"\nrealm = \"{DOMAIN}\"\nretry_first_ms = 20\nretry_most_ms = 500\n"
+            )
+        } else {
+            String::new()
+        };
+        let storage = format!(
+            "[accounting_storage]\nenabled = {}\npath = \"{}\"\n",
+            setup.accounting,
+            at("accounting.db"),
+        );
+        let spool = format!("[records]\ndirectory = \"{}\"\n", at("sipd-records"));
+        let (chargingd, sipd) = (chargingd + &shipping + &storage, sipd + &shipping + &spool);
         for (name, text) in [
             ("chargingd.toml", chargingd),
             ("tariffs.toml", tariffs),

@@ -40,6 +40,8 @@ pub struct Setup {
     pub ipv6: bool,
     /// Diameter (Ro, Rx) on these loopback TCP ports instead of Unix sockets, for captures.
     pub diameter_tcp: Option<(u16, u16)>,
+    /// Whether `chargingd` keeps accounting records, its own and those of `sipd`.
+    pub accounting: bool,
 }
 
 impl Default for Setup {
@@ -54,6 +56,7 @@ impl Default for Setup {
             phones_register: true,
             ipv6: false,
             diameter_tcp: None,
+            accounting: false,
         }
     }
 }

@@ -21,6 +21,12 @@ struct Facts {
     invite_time: Option<Timestamp>,
     answer_time: Option<Timestamp>,
     end_time: Option<Timestamp>,
+    /// Of a call's record.
+    event_time: Option<Timestamp>,
+    session_id: String,
+    record_type: String,
+    number: u32,
+    end_cause: Option<String>,
 }
 
 /// The request that carries record `number`, whose JSON is `json`.
@@ -32,15 +38,23 @@ pub(super) fn of(
     json: &str,
 ) -> AccountingRequest {
     let facts: Facts = serde_json::from_str(json).unwrap_or_default();
+    let (session_id, record_type, record_number) = match facts.in_session(kind) {
+        Some(record_type) => (facts.session_id.clone(), record_type, facts.number),
+        None => (
+            session_id(&identity.origin_host, number),
+            AccountingRecordType::EventRecord,
+            0,
+        ),
+    };
     AccountingRequest {
-        session_id: session_id(&identity.origin_host, number),
+        session_id,
         origin_host: identity.origin_host.clone(),
         origin_realm: identity.origin_realm.clone(),
         destination_realm: server_realm.to_owned(),
-        accounting_record_type: AccountingRecordType::EventRecord,
-        accounting_record_number: 0,
+        accounting_record_type: record_type,
+        accounting_record_number: record_number,
         acct_application_id: Some(dictionary::APPLICATION_BASE_ACCOUNTING),
-        event_timestamp: facts.end_time.map(|at| Time::from_unix_ms(at.0)),
+        event_timestamp: (facts.event_time.or(facts.end_time)).map(|at| Time::from_unix_ms(at.0)),
         service_context_id: Some(SERVICE_CONTEXT.into()),
         service_information: facts.service_information(),
         service_specific_infos: vec![carrier(kind, json.to_owned())],
@@ -49,6 +63,20 @@ pub(super) fn of(
 }
 
 impl Facts {
+    /// The type of a record that is one of several of its session.
+    fn in_session(&self, kind: Kind) -> Option<AccountingRecordType> {
+        if kind.is_whole() || self.session_id.is_empty() {
+            return None;
+        }
+        match self.record_type.as_str() {
+            "start" => Some(AccountingRecordType::StartRecord),
+            "interim" => Some(AccountingRecordType::InterimRecord),
+            "stop" => Some(AccountingRecordType::StopRecord),
+            "event" => Some(AccountingRecordType::EventRecord),
+            _ => None,
+        }
+    }
+
     /// What TS 32.299 has AVPs for: a SIP session's parties and times.
     fn service_information(&self) -> Option<ServiceInformation> {
         let short =
@@ -62,6 +90,10 @@ impl Facts {
                 time_stamps: self.invite_time.map(|invite| {
                     TimeStamps::from_unix_ms(invite.0, self.answer_time.map(|answer| answer.0))
                 }),
+                // Cause-Code of TS 32.299 knows too few ways to end; the Reason (RFC 3326) carries ours by name.
+                reason_headers: (self.end_cause.iter())
+                    .map(|cause| format!("Tollwire;text=\"{cause}\""))
+                    .collect(),
                 ..ImsInformation::default()
             }),
             ..ServiceInformation::default()
@@ -101,6 +133,32 @@ mod tests {
         assert_eq!(
             read.event_timestamp.map(|time| time.unix_ms()),
             Some(1_795_251_660_000)
+        );
+    }
+
+    #[test]
+    fn a_calls_records_are_of_its_session() {
+        let json = r#"{"sequence_number":7,"session_id":"records.sipd.example;1;2;rf","record_type":"stop","number":3,"event_time":"2026-11-21T09:00:00.000Z","call_id":"c","end_cause":"caller-bye"}"#;
+        let request = of(Kind::Call, &identity(), "server", 7, json);
+        assert_eq!(request.session_id, "records.sipd.example;1;2;rf");
+        assert_eq!(
+            request.accounting_record_type,
+            AccountingRecordType::StopRecord
+        );
+        assert_eq!(request.accounting_record_number, 3);
+        let information = request
+            .service_information
+            .and_then(|it| it.ims_information);
+        assert_eq!(
+            information.map(|it| it.reason_headers),
+            Some(vec!["Tollwire;text=\"caller-bye\"".to_owned()])
+        );
+        // Another kind's record has no session, whatever it says.
+        let request = of(Kind::Charge, &identity(), "server", 7, json);
+        assert_eq!(request.session_id, "records.smscd.example;0;7;record");
+        assert_eq!(
+            request.accounting_record_type,
+            AccountingRecordType::EventRecord
         );
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 use tollwire_diameter::accounting::AccountingRequest;
 use tollwire_diameter::peer::Backoff;
-use tollwire_diameter::{CommandFlags, Message, ResultCode};
+use tollwire_diameter::{CommandFlags, Message, ResultCode, dictionary};
 
 use super::cursor::Cursor;
 use super::spool::Spool;
@@ -64,6 +64,15 @@ pub struct Figures {
     pub refused: u64,
     /// Records that vanished from the disk before they were sent, since the start.
     pub lost: u64,
+    /// Acct-Interim-Interval of the last answer, seconds; 0 if it had none.
+    pub interim_seconds: u32,
+}
+
+impl Figures {
+    /// The interval of interim records that the storage asks for (RFC 6733 9.8.2).
+    pub fn interim(&self) -> Option<Duration> {
+        (self.interim_seconds > 0).then(|| Duration::from_secs(self.interim_seconds.into()))
+    }
 }
 
 /// Rows for [`crate::metrics::Gauges`].
@@ -318,15 +327,17 @@ impl Desk {
             NodeEvent::PeerClosed { .. } => self.shipment.set_reachable(false),
             NodeEvent::Answer { token, message } => {
                 if message.result_code().is_some_and(ResultCode::is_success) {
+                    self.told.interim_seconds = message
+                        .find(&dictionary::ACCT_INTERIM_INTERVAL)
+                        .and_then(|avp| avp.value().ok())
+                        .unwrap_or(0);
                     self.shipment.kept(token);
                     self.complained = None;
                     return;
                 }
                 self.told.refused += 1;
                 self.shipment.failed(now, token);
-                let text = message
-                    .text(&tollwire_diameter::dictionary::ERROR_MESSAGE)
-                    .unwrap_or_default();
+                let text = message.text(&dictionary::ERROR_MESSAGE).unwrap_or_default();
                 self.complain(&match message.result_code() {
                     Some(code) => {
                         format!("the accounting storage refuses records: {code} {text}")

@@ -1,5 +1,6 @@
 //! The state of one call, and the one door through which it hears things.
 
+use super::account::{Account, ReportKind};
 use super::credit::{CreditStep, earliest};
 use super::ending::{Bye, Closing};
 use super::media::Timeout;
@@ -87,6 +88,7 @@ pub struct Call {
     pub(super) ack_by: Option<Instant>,
     pub(super) session_timer: SessionTimer,
     pub(super) closing: Option<Box<Closing>>,
+    pub(super) account: Account,
 }
 
 impl Call {
@@ -108,6 +110,7 @@ impl Call {
             ack_by: None,
             session_timer: SessionTimer::default(),
             closing: None,
+            account: Account::default(),
         }
     }
 
@@ -160,6 +163,7 @@ impl Call {
                 next = earliest(next, self.credit.expiry());
                 next = earliest(next, self.session_timer.expires());
                 next = earliest(next, self.limiter_dead());
+                next = earliest(next, self.interim_due());
             }
             Phase::Ending => {
                 let close_by = self.closing.as_ref().and_then(|closing| closing.close_by);
@@ -188,7 +192,7 @@ impl Call {
             CallEvent::Media(answer) => self.media_answered(settings, now, &answer, effects),
             CallEvent::MediaClosed(usage) => {
                 self.media.handle_closed(usage);
-                self.proceed(now, effects);
+                self.proceed(settings, now, effects);
             }
             CallEvent::MediaFailed(failure) => self.media_failed(settings, now, failure, effects),
             CallEvent::Provisional {
@@ -253,6 +257,7 @@ impl Call {
             CallEvent::LimiterEnd => {
                 self.force_end(settings, now, EndCause::NetworkFailure, effects)
             }
+            CallEvent::Accounted(number) => self.accounted(now, number, effects),
             CallEvent::Tick => self.tick(settings, now, effects),
         }
     }
@@ -314,6 +319,7 @@ impl Call {
             (Phase::Established, CreditStep::Granted) => {
                 self.authorise(now, effects);
                 self.journal(effects);
+                self.account_renewal(settings, now, effects);
             }
             (Phase::Established, CreditStep::Uncontrolled) => {
                 self.authorise(now, effects);
@@ -364,7 +370,7 @@ impl Call {
             settings.retry_interval,
         );
         if closing {
-            self.proceed(now, effects);
+            self.proceed(settings, now, effects);
         } else {
             self.media_refused(settings, now, 0, effects);
         }
@@ -476,10 +482,13 @@ impl Call {
             Phase::Ending => {
                 let closing = self.closing.as_mut();
                 if closing.is_some_and(|closing| passed(closing.close_by)) {
-                    self.stop_waiting_for_limiter(now, effects);
+                    self.stop_waiting_for_limiter(settings, now, effects);
                 }
             }
             _ => {}
+        }
+        if passed(self.interim_due()) {
+            self.account(settings, now, now, ReportKind::Interim, effects);
         }
         if passed(self.ack_by) {
             self.ack_by = None;

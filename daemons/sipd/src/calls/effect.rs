@@ -1,6 +1,6 @@
 //! What a call wants done, in order.
 
-use super::{CreditOrder, Held, MediaOrder, Side};
+use super::{CreditOrder, Held, MediaOrder, Report, Side};
 
 /// One thing the proxy, the Diameter links or the journal do for a call.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +46,8 @@ pub enum CallEffect {
     },
     /// Send a BYE to this party in the other's name.
     Bye(Side),
+    /// Put an accounting record on disk; [`super::CallEvent::Accounted`] follows.
+    Account(Report),
     /// Keep this for a restart.
     Journal,
     /// The call is over and owes nothing: forget it.

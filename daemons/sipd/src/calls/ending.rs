@@ -81,7 +81,7 @@ impl Call {
         self.offer = None;
         self.journal(effects);
         if !waits {
-            self.proceed(now, effects);
+            self.proceed(settings, now, effects);
         }
     }
 
@@ -156,12 +156,17 @@ impl Call {
     }
 
     /// The limiter's answer takes too long: the parties are told all the same.
-    pub(super) fn stop_waiting_for_limiter(&mut self, now: Now, effects: &mut Vec<CallEffect>) {
-        self.proceed(now, effects);
+    pub(super) fn stop_waiting_for_limiter(
+        &mut self,
+        settings: &Settings,
+        now: Now,
+        effects: &mut Vec<CallEffect>,
+    ) {
+        self.proceed(settings, now, effects);
     }
 
     /// The limiter is closed, or as good as: tells the parties, then the charging system.
-    pub(super) fn proceed(&mut self, now: Now, effects: &mut Vec<CallEffect>) {
+    pub(super) fn proceed(&mut self, settings: &Settings, now: Now, effects: &mut Vec<CallEffect>) {
         let Some(closing) = self.closing.as_mut().filter(|closing| !closing.told) else {
             self.close_if_settled(now, effects);
             return;
@@ -181,11 +186,11 @@ impl Call {
             cause: closing.cause,
             end_unix_ms: closing.ended.unix_ms,
         };
-        let ended_at = closing.ended.instant;
+        let ended = closing.ended;
         let usage = self.media.usage();
         let order = self.credit.terminate(
             now.instant,
-            ended_at,
+            ended.instant,
             ending,
             (usage.from_caller, usage.to_caller),
         );
@@ -194,6 +199,7 @@ impl Call {
             self.journal(effects);
             effects.push(CallEffect::Credit(order));
         }
+        self.account_end(settings, now, ended, effects);
         self.close_if_settled(now, effects);
     }
 
@@ -205,6 +211,7 @@ impl Call {
             && acknowledged
             && self.credit.is_settled()
             && self.media.is_settled()
+            && self.account.is_settled()
         {
             self.phase = Phase::Closed;
             effects.push(CallEffect::Closed);

@@ -114,6 +114,8 @@ pub enum CallEvent {
     OperatorEnd,
     /// The limiter ends the call (Rx ASR).
     LimiterEnd,
+    /// The accounting record of this number is on disk.
+    Accounted(u32),
     /// A deadline may have passed.
     Tick,
 }

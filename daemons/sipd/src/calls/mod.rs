@@ -16,6 +16,7 @@
 //! Messages the machine has not let pass yet are kept by its caller under a
 //! [`Held`] token; each token is released, discarded or answered exactly once.
 
+mod account;
 mod call;
 mod credit;
 mod dialog;
@@ -30,6 +31,7 @@ mod setup;
 mod snapshot;
 mod types;
 
+pub use account::{Report, ReportKind};
 pub use call::{Call, Phase};
 pub use credit::{Credit, CreditAnswer, CreditOrder, CreditOrderKind, FailureHandling};
 pub use effect::CallEffect;

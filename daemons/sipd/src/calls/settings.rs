@@ -37,6 +37,10 @@ pub struct Settings {
     pub default_grant_seconds: u32,
     /// Retry-After of a 503, in seconds.
     pub retry_after: u32,
+    /// Whether accounting records are made.
+    pub accounting: bool,
+    /// The interval of interim records that the accounting server asks for; `None`: one with each grant.
+    pub interim: Option<Duration>,
     /// How long a call may take from INVITE to answer before it is given up.
     pub setup_timeout: Duration,
 }
@@ -54,6 +58,8 @@ impl Default for Settings {
             min_se: 90,
             default_grant_seconds: 3600,
             retry_after: 10,
+            accounting: false,
+            interim: None,
             setup_timeout: Duration::from_secs(300),
         }
     }

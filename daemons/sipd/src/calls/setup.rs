@@ -1,5 +1,6 @@
 //! From the INVITE to the answer.
 
+use super::account::ReportKind;
 use super::call::{Leg, MAX_LEGS, MAX_WAITING, Purpose, Waiting};
 use super::credit::{is_transient, result_code};
 use super::ending::Bye;
@@ -241,6 +242,7 @@ impl Call {
         self.credit.answered(now.instant, now.unix_ms);
         self.journal(effects);
         effects.push(CallEffect::Release(held));
+        self.account(settings, now, now, ReportKind::Start, effects);
     }
 
     /// The best final response is not a 2xx.

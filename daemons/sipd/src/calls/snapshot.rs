@@ -1,5 +1,6 @@
 //! A call as it is kept across a restart.
 
+use super::account::Account;
 use super::credit::CreditSnapshot;
 use super::ending::{Bye, Closing};
 use super::{
@@ -27,6 +28,7 @@ pub struct CallSnapshot {
     session_interval: Option<u32>,
     session_expires_unix_ms: Option<i64>,
     ended: Option<EndedSnapshot>,
+    account: Account,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +38,11 @@ struct EndedSnapshot {
 }
 
 impl CallSnapshot {
+    /// Accounting records that are not known to be on disk.
+    pub fn owed(&self) -> usize {
+        self.account.owed().len()
+    }
+
     /// Whether the call was answered and had not ended.
     pub fn is_live(&self) -> bool {
         self.answer_unix_ms.is_some() && self.ended.is_none()
@@ -66,6 +73,7 @@ impl Call {
                 cause: closing.cause,
                 end_unix_ms: closing.ended.unix_ms,
             }),
+            account: self.account.clone(),
         }
     }
 
@@ -81,6 +89,7 @@ impl Call {
         let at = |unix_ms: i64| instant_of(now, unix_ms);
         let live = snapshot.is_live();
         let mut call = Self::new(number);
+        call.restore_account(settings, now, snapshot.account, effects);
         call.sequence = snapshot.sequence;
         call.answered = snapshot.answer_unix_ms.map(|unix_ms| Now {
             instant: at(unix_ms),

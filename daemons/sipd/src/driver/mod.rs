@@ -6,12 +6,14 @@
 //!   AAA, RAR, ASR -----+--> Core ----+--Media---> Diameter node, peer "limiter"
 //! store --Done---------+             +--Journal-> journal, before anything after it is sent
 //! admin socket, timer -+             +--registrations--> store
+//! spool --Accounted----+             +--Account-> spool thread --> files --> Shipper --ACR--> accounting storage
 //! ```
 //!
 //! Everything that waits is handled in one turn; its effects are then carried out in order.
 
 mod operator;
 mod peers;
+mod spool;
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -20,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
+use tollwire_runtime::accounting::{self, Shipper};
 use tollwire_runtime::clock::Now;
 use tollwire_runtime::daemon::{self, Fault, Started};
 use tollwire_runtime::diameter::{Node, NodeEvent, NodeHandle, PeerId};
@@ -42,6 +45,8 @@ use crate::local::{Local, Registration};
 use crate::net::{Arrival, Sockets};
 use crate::registrar::Registrar;
 use crate::store::{Change, Done, Store};
+
+use self::spool::{Spool, Spooled};
 
 /// Messages that may wait for the core.
 const QUEUE: usize = 8192;
@@ -85,6 +90,8 @@ struct Driver {
     charging: PeerId,
     limiter: PeerId,
     journal: Journal,
+    /// Where accounting records go, if they are made.
+    spool: Option<Spool>,
     store: Store,
     token: u64,
     asked: HashMap<u64, Asked>,
@@ -103,6 +110,23 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     let (store, remembered) = Store::open(&config.store.path, move |group| drop(done.send(group)))
         .map_err(Fault::unavailable)?;
     let (journal, lines) = Journal::open(&config.store.journal).map_err(Fault::unavailable)?;
+    let owed = lines.iter().map(Remembered::owed).sum();
+    let (told, mut spooled) = mpsc::unbounded_channel::<Spooled>();
+    let (spool, shipper) = match config.shipping() {
+        Some(source) => {
+            let spool = Spool::start(
+                config.record_settings(),
+                &source.node.origin_host,
+                owed,
+                told.clone(),
+            )
+            .map_err(Fault::unavailable)?;
+            let shipper =
+                Shipper::start(source, spool.durable.clone()).map_err(Fault::unavailable)?;
+            (Some(spool), Some(shipper))
+        }
+        None => (None, None),
+    };
     let (arrivals, mut arrived) = mpsc::channel(QUEUE);
     let mut sockets = Sockets::new(arrivals, config.sip.max_connections, config.sip.max_message);
     let listeners = listen(&config, &mut sockets).await?;
@@ -119,6 +143,8 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     let (asks, mut asked) = mpsc::channel::<(Ask, Reply)>(64);
     let metrics = Metrics::new("sipd");
     let gauges = Gauges::register(&metrics, GAUGE_ROWS);
+    let shipping_gauges =
+        (shipper.as_ref()).map(|_| Gauges::register(&metrics, accounting::GAUGE_ROWS));
     let router = admin::router(asks);
     let _serving =
         runtime_admin::serve(&config.admin.socket, config.admin.metrics, router, &metrics)
@@ -131,6 +157,7 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
         charging: PeerId::new(CHARGING),
         limiter: PeerId::new(LIMITER),
         journal,
+        spool,
         store,
         token: 0,
         asked: HashMap::new(),
@@ -168,6 +195,7 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
                 }
             }
             Some(group) = stored.recv() => driver.stored(&group, &mut effects),
+            Some(spooled) = spooled.recv() => driver.spooled(&spooled, &mut effects),
             Some((ask, reply)) = asked.recv() => driver.operator(ask, reply, &mut effects),
             () = tokio::time::sleep_until(deadline.into()) => {
                 driver.core.handle(Now::read(), Event::Tick, &mut effects);
@@ -176,6 +204,11 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
                 notify::alive();
                 driver.sweep();
                 gauges.set(&driver.core);
+                if let (Some(gauges), Some(shipper)) = (&shipping_gauges, &shipper) {
+                    let figures = shipper.figures();
+                    gauges.set(&figures);
+                    driver.core.set_interim(figures.interim());
+                }
             }
             request = signals.next() => match request {
                 Request::Reload => driver.reload(&path),
@@ -344,6 +377,16 @@ impl Driver {
                 };
                 self.ask_peer(self.limiter.clone(), message, asked)
             }
+            Effect::Account {
+                call,
+                parties,
+                report,
+            } => {
+                if let Some(spool) = &self.spool {
+                    spool.write(call, &parties, &report);
+                }
+                None
+            }
             Effect::Journal(_) | Effect::Closed(_) => None,
         }
     }
@@ -380,6 +423,17 @@ impl Driver {
                 );
                 self.carry_out(effects);
             }
+        }
+    }
+
+    fn spooled(&mut self, spooled: &Spooled, effects: &mut Vec<Effect>) {
+        let now = Now::read();
+        for (call, number) in spooled {
+            let event = Event::Accounted {
+                call: *call,
+                number: *number,
+            };
+            self.core.handle(now, event, effects);
         }
     }
 

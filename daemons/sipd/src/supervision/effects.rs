@@ -64,6 +64,15 @@ impl<S: Services> Core<S> {
                     });
                 }
             }
+            CallEffect::Account(report) => {
+                if let Some(parties) = self.parties(number) {
+                    effects.push(Effect::Account {
+                        call: number,
+                        parties,
+                        report,
+                    });
+                }
+            }
             CallEffect::ForwardInvite => {
                 if let Some(invite) = self.calls.get(number).and_then(|entry| entry.invite) {
                     self.forward_next_group(now, invite, effects);

@@ -79,6 +79,10 @@ fn a_balance_of_seconds_is_used_to_the_last_one() {
                 assert_eq!(world.charging.balance, 0);
                 assert_eq!(world.charging.charged, balance);
                 assert_eq!(world.charging.ends, [EndCause::CreditExhausted]);
+                // One accounting session.
+                let sessions: Vec<_> = world.spool.values().collect();
+                assert_eq!(sessions.len(), 1);
+                assert!(sessions[0].len() as u32 >= 2);
                 assert_eq!(world.phones[0].byes_received, 1);
                 assert_eq!(world.phones[1].byes_received, 1);
             },
@@ -429,6 +433,26 @@ fn a_restart_adopts_live_calls_and_ends_the_others() {
             assert_eq!(world.phones[1].byes_received, 1);
         },
     );
+    for after in [20, 60, 100, 150, 200] {
+        // Without loss: a BYE that is lost with its transaction is not sent again.
+        for seed in seeds() {
+            let mut world = World::new(seed, 1);
+            world.plan(0, 0, Action::Invite);
+            world.plan_outside(10_000, Planned::OperatorEnd);
+            let restart = Planned::Restart(Duration::from_secs(1));
+            world.plan_outside(10_000 + after, restart);
+            world.run(LONG);
+            world.assert_quiet(&format!("restart {after} ms into the end, seed {seed}"));
+            assert_eq!(world.spool.len(), 1);
+            // And after a refusal: its event is made once.
+            let mut world = World::new(seed, 1);
+            world.charging.refuses_with = Some(5003);
+            world.plan(0, 0, Action::Invite);
+            world.plan_outside(100 + after, restart);
+            world.run(LONG);
+            world.assert_quiet(&format!("restart {after} ms into a refusal, seed {seed}"));
+        }
+    }
     for moment in [10, 60, 150, 300, 420, 500, 700] {
         permuted(
             "restart during set-up",

@@ -6,7 +6,7 @@ use super::phone::{Action, Phone};
 use bytes::Bytes;
 use sipd::calls::{
     CallNumber, Component, CreditAnswer, CreditOrder, CreditOrderKind, EndCause, Gate, LinkFailure,
-    MediaAnswer, MediaOrder, MediaUsage, Settings,
+    MediaAnswer, MediaOrder, MediaUsage, Report, ReportKind, Settings,
 };
 use sipd::core::Core;
 use sipd::effect::Effect;
@@ -57,6 +57,7 @@ impl Services for Directory {
 enum Delivery {
     ToCore(Event),
     ToPhone(usize, Bytes),
+    Written(CallNumber, Report),
 }
 
 /// Grants seconds from one balance; remembers what it answered.
@@ -148,6 +149,8 @@ pub struct World {
     pub limiter: Limiter,
     pub weather: Weather,
     pub journal: BTreeMap<CallNumber, Vec<u8>>,
+    /// Accounting records on disk, each under its number.
+    pub spool: BTreeMap<CallNumber, BTreeMap<u32, Report>>,
     pub now: Instant,
     start: Instant,
     queue: BTreeMap<(Instant, u64), Delivery>,
@@ -195,6 +198,7 @@ impl World {
             limiter: Limiter::default(),
             weather: Weather::default(),
             journal: BTreeMap::new(),
+            spool: BTreeMap::new(),
             now: start,
             start,
             queue: BTreeMap::new(),
@@ -250,6 +254,7 @@ impl World {
             }
             match entry.remove() {
                 Delivery::ToCore(event) => self.tell(event),
+                Delivery::Written(call, report) => self.spooled(call, report),
                 Delivery::ToPhone(phone, bytes) => {
                     let mut sent = Vec::new();
                     self.phones[phone].receive(self.now, bytes, &mut sent);
@@ -392,6 +397,7 @@ impl World {
                     Effect::Journal(_) | Effect::Closed(_) => "journal".into(),
                     Effect::Credit { order, .. } => format!("{order:?}"),
                     Effect::Media { order, .. } => format!("{order:?}"),
+                    Effect::Account { report, .. } => format!("{report:?}"),
                 };
                 eprintln!("{:8.3} OUT {text}", (self.now - self.start).as_secs_f64());
             }
@@ -409,6 +415,9 @@ impl World {
                 }
                 Effect::Credit { call, order, .. } => self.credit(call, &order),
                 Effect::Media { call, order, .. } => self.media(call, order),
+                Effect::Account { call, report, .. } => {
+                    self.deliver(Delivery::Written(call, report), 60);
+                }
                 Effect::Journal(call) => {
                     if let Some(line) = self.core.journal_line(call) {
                         let mut octets = Vec::new();
@@ -420,6 +429,45 @@ impl World {
                     self.journal.remove(&call);
                 }
             }
+        }
+    }
+
+    /// A record is on disk; that it is may be heard of late, or never.
+    fn spooled(&mut self, call: CallNumber, report: Report) {
+        let before = self
+            .spool
+            .entry(call)
+            .or_default()
+            .insert(report.number, report);
+        // After a restart the same is written again, and nothing else under its number.
+        assert!(before.is_none_or(|before| before == report));
+        let number = report.number;
+        self.deliver(Delivery::ToCore(Event::Accounted { call, number }), 60);
+    }
+
+    /// Each session is one event, or has a start, a stop, and no gap between.
+    fn assert_accounted(&self, what: &str) {
+        for reports in self.spool.values() {
+            let kinds: Vec<ReportKind> = reports.values().map(|report| report.kind).collect();
+            assert_eq!(
+                reports.keys().copied().collect::<Vec<_>>(),
+                (0..u32::try_from(kinds.len()).unwrap()).collect::<Vec<_>>(),
+                "{what}"
+            );
+            match kinds.as_slice() {
+                [ReportKind::Event] => {}
+                [ReportKind::Start, interim @ .., ReportKind::Stop] => assert!(
+                    interim.iter().all(|kind| *kind == ReportKind::Interim),
+                    "{what}: {kinds:?}"
+                ),
+                _ => panic!("{what}: {kinds:?}"),
+            }
+            let last = reports.values().next_back().expect("one at least");
+            assert!(last.cause.is_some(), "{what}");
+            assert!(
+                (last.answer_unix_ms).is_none_or(|answer| answer <= last.at_unix_ms),
+                "{what}"
+            );
         }
     }
 
@@ -525,6 +573,7 @@ impl World {
 
     /// Nothing of any call is left anywhere.
     pub fn assert_quiet(&self, what: &str) {
+        self.assert_accounted(what);
         let standing: Vec<_> = (self.limiter.open.values())
             .filter(|(_, until)| *until > self.now)
             .collect();
@@ -560,6 +609,9 @@ fn core(targets: Vec<Vec<Target>>, seed: u64) -> Core<Directory> {
         routes: Vec::new(),
         settings: Settings {
             session_expires: SESSION,
+            accounting: true,
+            // With each grant, or by time.
+            interim: seed.is_multiple_of(2).then_some(Duration::from_secs(7)),
             ..Settings::default()
         },
         timer_c: Duration::from_secs(181),
