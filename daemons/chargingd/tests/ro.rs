@@ -1,273 +1,35 @@
-//! The real daemon over its Unix sockets: grants, restarts, `kill -9` under load.
+//! The real daemon over its Unix sockets: grants, restarts, a full disk.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+mod support;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Instant;
 
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
-use tollwire_cdr::{ChargeRecord, from_json_line};
+use support::postgres;
+use support::ro::*;
+use tollwire_diameter::ResultCode;
 use tollwire_diameter::credit_control::*;
-use tollwire_diameter::{Message, ResultCode};
 use tollwire_runtime::admin::client;
-use tollwire_runtime::diameter::{
-    Address, Node, NodeConfig, NodeEvent, NodeHandle, PeerConfig, PeerId,
-};
+use tollwire_runtime::diameter::NodeEvent;
 
-const DEADLINE: Duration = Duration::from_secs(30);
-
-/// A folder, a configuration in it, and the daemon; all gone at the end.
-struct Daemon {
-    folder: PathBuf,
-    child: Option<Child>,
-}
-
-impl Daemon {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("chargingd-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(folder.join("disk")).unwrap();
-        let at = |file: &str| folder.join(file).display().to_string();
-        let config = format!(
-            "[diameter]\norigin_host = \"chargingd.test\"\norigin_realm = \"test\"\nlisten = [\"unix:{}\"]\n\
-             [store]\npath = \"{}\"\n[records]\ndirectory = \"{}\"\n[tariffs]\nfile = \"{}\"\n[admin]\nsocket = \"{}\"\n",
-            at("ro.sock"),
-            at("disk/chargingd.db"),
-            at("disk/records"),
-            at("tariffs.toml"),
-            at("admin.sock"),
-        );
-        std::fs::write(folder.join("chargingd.toml"), config).unwrap();
-        let tariffs = "[[tariff]]\nname = \"t\"\nprefixes = [\"\"]\ncurrency = \"EUR\"\nprice_per_minute_micro = 600000\n";
-        std::fs::write(folder.join("tariffs.toml"), tariffs).unwrap();
-        Self {
-            folder,
-            child: None,
-        }
-    }
-
-    async fn start(&mut self) {
-        let log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.folder.join("log"))
-            .unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_chargingd"))
-            .arg("--config")
-            .arg(self.folder.join("chargingd.toml"))
-            .stdin(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.child = Some(child);
-        let begun = Instant::now();
-        while client::get::<Value>(&self.admin(), "/health")
-            .await
-            .is_err()
-        {
-            assert!(begun.elapsed() < DEADLINE, "{}", self.log());
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-
-    fn signal(&mut self, signal: nix::sys::signal::Signal) {
-        if let Some(mut child) = self.child.take() {
-            let id = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
-            let _ = nix::sys::signal::kill(id, signal);
-            child.wait().unwrap();
-        }
-    }
-
-    fn kill(&mut self) {
-        self.signal(nix::sys::signal::Signal::SIGKILL);
-    }
-
-    fn stop(&mut self) {
-        self.signal(nix::sys::signal::Signal::SIGTERM);
-    }
-
-    fn admin(&self) -> PathBuf {
-        self.folder.join("admin.sock")
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
-    }
-
-    async fn ask(&self, path: &str) -> Value {
-        client::get(&self.admin(), path).await.unwrap()
-    }
-
-    async fn operate(&self, operation: Value) -> Value {
-        client::post(&self.admin(), "/operations", &operation)
-            .await
-            .unwrap()
-    }
-
-    async fn account(&self, name: &str, credit_micro: i64) {
-        self.operate(json!({"create-account": {
-            "name": name, "payment": "prepaid", "currency": "EUR", "credit_limit_micro": 0,
-            "identities": [format!("sip:{name}@test")]
-        }}))
-        .await;
-        self.operate(
-            json!({"top-up": {"account": name, "amount_micro": credit_micro, "reference": "r"}}),
-        )
-        .await;
-    }
-
-    /// Every record in the files, in order.
-    fn records(&self) -> Vec<ChargeRecord> {
-        let mut files: Vec<PathBuf> = std::fs::read_dir(self.folder.join("disk/records"))
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.to_str().unwrap().contains(".jsonl"))
-            .collect();
-        files.sort();
-        let text: String = files
-            .iter()
-            .map(|file| std::fs::read_to_string(file).unwrap())
-            .collect();
-        text.lines()
-            .map(|line| from_json_line(line).unwrap())
-            .collect()
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        self.kill();
-        if std::thread::panicking() {
-            eprintln!("{}", self.log());
-        }
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-/// A credit-control client.
-struct Client {
-    node: NodeHandle,
-    events: mpsc::Receiver<NodeEvent>,
-    peer: PeerId,
-    token: u64,
-}
-
-impl Client {
-    async fn connect(folder: &Path) -> Self {
-        let (sender, events) = mpsc::channel(1000);
-        let config = NodeConfig {
-            origin_host: "sipd.test".into(),
-            origin_realm: "test".into(),
-            auth_application_ids: vec![4],
-            connect: vec![PeerConfig {
-                name: "chargingd".into(),
-                address: Address::Unix(folder.join("ro.sock")),
-                alternatives: Vec::new(),
-                origin_host: None,
-            }],
-            request_timeout: DEADLINE,
-            ..NodeConfig::default()
-        };
-        let node = Node::start(config, sender).unwrap();
-        let mut client = Self {
-            node,
-            events,
-            peer: PeerId::new("chargingd"),
-            token: 0,
-        };
-        while !matches!(client.event().await, NodeEvent::PeerOpen { .. }) {}
-        client
-    }
-
-    async fn event(&mut self) -> NodeEvent {
-        tokio::time::timeout(DEADLINE, self.events.recv())
-            .await
-            .unwrap()
-            .unwrap()
-    }
-
-    fn send(&mut self, request: &CreditControlRequest) -> u64 {
-        self.token += 1;
-        self.node
-            .send_request(&self.peer, self.token, request.encode(0, 0))
-            .unwrap();
-        self.token
-    }
-
-    async fn ask(&mut self, request: &CreditControlRequest) -> CreditControlAnswer {
-        let wanted = self.send(request);
-        loop {
-            match self.event().await {
-                NodeEvent::Answer { token, message } if token == wanted => {
-                    return CreditControlAnswer::decode(&message).unwrap();
-                }
-                NodeEvent::Failed { token, why } if token == wanted => panic!("{why:?}"),
-                _ => {}
-            }
-        }
-    }
-}
-
-fn request(
-    user: &str,
-    session: &str,
-    kind: CcRequestType,
-    number: u32,
-    used: u32,
-) -> CreditControlRequest {
-    // The shortest way to a whole request: its own wire form with what differs put in.
-    let mut request = CreditControlRequest::decode(&template()).unwrap();
-    request.session_id = session.into();
-    request.cc_request_type = kind;
-    request.cc_request_number = number;
-    request.subscription_ids = vec![SubscriptionId::new(
-        SubscriptionIdType::EndUserSipUri,
-        format!("sip:{user}@test"),
-    )];
-    request.multiple_services_credit_controls = vec![MultipleServicesCreditControl {
-        rating_group: Some(100),
-        requested_service_unit: (kind != TerminationRequest).then(RequestedServiceUnit::default),
-        used_service_units: (kind != InitialRequest)
-            .then(|| UsedServiceUnit {
-                cc_time: Some(used),
-                ..UsedServiceUnit::default()
-            })
-            .into_iter()
-            .collect(),
-        ..MultipleServicesCreditControl::default()
-    }];
-    request
-}
-
-fn template() -> Message {
-    use tollwire_diameter::{Avp, CommandFlags, dictionary};
-    let text = |definition, text: &str| Avp::new(definition, &text.to_owned());
-    Message {
-        flags: CommandFlags(CommandFlags::REQUEST.0 | CommandFlags::PROXIABLE.0),
-        command_code: 272,
-        application_id: 4,
-        hop_by_hop_id: 0,
-        end_to_end_id: 0,
-        avps: vec![
-            text(&dictionary::SESSION_ID, "s"),
-            text(&dictionary::ORIGIN_HOST, "sipd.test"),
-            text(&dictionary::ORIGIN_REALM, "test"),
-            text(&dictionary::DESTINATION_REALM, "test"),
-            Avp::new(&dictionary::AUTH_APPLICATION_ID, &4u32),
-            text(&dictionary::SERVICE_CONTEXT_ID, "32260@3gpp.org"),
-            Avp::new(&dictionary::CC_REQUEST_TYPE, &1u32),
-            Avp::new(&dictionary::CC_REQUEST_NUMBER, &0u32),
-        ],
-    }
-}
-
-use CcRequestType::{InitialRequest, TerminationRequest, UpdateRequest};
+use CcRequestType::{InitialRequest, TerminationRequest};
 
 #[tokio::test]
 async fn a_session_outlives_the_daemon_and_is_charged_once() {
-    let mut daemon = Daemon::new("outlives");
-    daemon.start().await;
+    outlives(Daemon::new("outlives")).await;
+}
+
+#[tokio::test]
+async fn and_so_it_does_with_postgresql() {
+    let server = postgres::Server::start("outlives");
+    let url = server.database("outlives");
+    outlives(Daemon::sharing("outlives-shared", &url)).await;
+}
+
+async fn outlives(mut daemon: Daemon) {
+    daemon.start_working().await;
     daemon.account("alice", 1_000_000).await;
     let mut client = Client::connect(&daemon.folder).await;
     let grant = client
@@ -284,7 +46,7 @@ async fn a_session_outlives_the_daemon_and_is_charged_once() {
     daemon.kill();
     // Two clients of one name would contend for the connection (RFC 6733 5.6.4).
     drop(client);
-    daemon.start().await;
+    daemon.start_working().await;
     assert_eq!(daemon.ask("/accounts/alice").await["held_micro"], 600_000);
     assert_eq!(daemon.ask("/sessions").await[0]["remaining_seconds"], 100);
     let last = request("alice", "s", TerminationRequest, 1, 1);
@@ -297,7 +59,7 @@ async fn a_session_outlives_the_daemon_and_is_charged_once() {
 
     daemon.kill();
     drop(client);
-    daemon.start().await;
+    daemon.start_working().await;
     let mut client = Client::connect(&daemon.folder).await;
     assert_eq!(client.ask(&last).await, first);
     let account = daemon.ask("/accounts/alice").await;
@@ -313,90 +75,6 @@ async fn a_session_outlives_the_daemon_and_is_charged_once() {
         (records[0].amount_micro, &*records[0].record_id),
         (10_000, "s")
     );
-}
-
-#[tokio::test]
-async fn killed_at_any_moment_under_load_it_forgets_no_answer_and_charges_nothing_twice() {
-    const SESSIONS: u32 = 400;
-    let mut daemon = Daemon::new("killed");
-    daemon.start().await;
-    daemon.account("alice", 1_000_000_000).await;
-    let mut client = Client::connect(&daemon.folder).await;
-    // The CC-Request-Number that each session waits for an answer to. What the daemon had not answered when it was
-    // killed, the client's node sends again with the T flag.
-    let mut waiting: HashMap<u64, (String, u32)> = HashMap::new();
-    let mut ready: Vec<(String, u32)> = (0..SESSIONS).map(|n| (format!("s{n}"), 0)).collect();
-    let mut kills = 0u32;
-    let mut answers = 0;
-    while !waiting.is_empty() || !ready.is_empty() {
-        while let Some((session, number)) = ready.pop() {
-            client.token += 1;
-            let request = step(&session, number).encode(0, 0);
-            if client
-                .node
-                .send_request(&client.peer, client.token, request)
-                .is_err()
-            {
-                ready.push((session, number));
-                break;
-            }
-            waiting.insert(client.token, (session, number));
-        }
-        match client.event().await {
-            NodeEvent::Answer { token, message } => {
-                let (session, number) = waiting.remove(&token).unwrap();
-                let answer = CreditControlAnswer::decode(&message).unwrap();
-                assert_eq!(
-                    answer.result_code,
-                    Some(ResultCode::SUCCESS),
-                    "{session} {number}"
-                );
-                answers += 1;
-                if number < 2 {
-                    ready.push((session, number + 1));
-                }
-                // Another moment each time.
-                if kills < 5 && answers >= (kills + 1) * 211 {
-                    daemon.kill();
-                    daemon.start().await;
-                    kills += 1;
-                }
-            }
-            NodeEvent::Failed { why, .. } => panic!("{why:?}"),
-            _ => {}
-        }
-    }
-    assert_eq!(kills, 5);
-    let account = daemon.ask("/accounts/alice").await;
-    assert_eq!(
-        account["balance_micro"],
-        1_000_000_000 - i64::from(SESSIONS) * 20_000
-    );
-    assert_eq!(
-        (&account["held_micro"], &account["sessions"]),
-        (&json!(0), &json!(0))
-    );
-    assert_eq!(daemon.ask("/trial-balance").await["balanced"], true);
-    daemon.stop();
-    let records = daemon.records();
-    assert!(
-        records
-            .iter()
-            .map(|record| record.sequence_number)
-            .eq(1..=u64::from(SESSIONS))
-    );
-    let mut ids: Vec<&str> = records.iter().map(|record| &*record.record_id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    assert_eq!(ids.len(), SESSIONS as usize);
-}
-
-fn step(session: &str, number: u32) -> CreditControlRequest {
-    match number {
-        0 => request("alice", session, InitialRequest, 0, 0),
-        1 => request("alice", session, UpdateRequest, 1, 1),
-        _ => request("alice", session, TerminationRequest, 2, 1),
-    }
 }
 
 #[tokio::test]
@@ -491,22 +169,6 @@ impl SmallDisk {
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
-    }
-}
-
-impl Client {
-    /// The Result-Code of the answer: a refusal is an error message, not a whole CCA (RFC 6733 7.2).
-    async fn result(&mut self, request: &CreditControlRequest) -> ResultCode {
-        let wanted = self.send(request);
-        loop {
-            match self.event().await {
-                NodeEvent::Answer { token, message } if token == wanted => {
-                    return message.result_code().unwrap();
-                }
-                NodeEvent::Failed { token, why } if token == wanted => panic!("{why:?}"),
-                _ => {}
-            }
-        }
     }
 }
 

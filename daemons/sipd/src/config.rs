@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tollwire_diameter::peer::Backoff;
 use tollwire_runtime::accounting::{Kind, Shipping, Source};
 use tollwire_runtime::config::{Configuration, Invalid};
-use tollwire_runtime::diameter::{Address, NodeConfig, PeerConfig};
+use tollwire_runtime::diameter::{Address, NodeConfig, PeerConfig, Servers};
 use tollwire_runtime::records;
 use tollwire_sip::Uri;
 use tollwire_sip::digest::Algorithm;
@@ -237,8 +237,8 @@ pub struct Diameter {
     pub origin_host: Box<str>,
     /// Origin-Realm.
     pub origin_realm: Box<str>,
-    /// Where the charging system listens.
-    pub charging: Address,
+    /// Where the charging system listens: one server, or several of which one works.
+    pub charging: Servers,
     /// Its realm.
     pub charging_realm: Box<str>,
     /// Where the limiter listens.
@@ -264,7 +264,7 @@ impl Default for Diameter {
         Self {
             origin_host: "sipd.localdomain".into(),
             origin_realm: "localdomain".into(),
-            charging: Address::Unix("/run/tollwire/chargingd.sock".into()),
+            charging: Address::Unix("/run/tollwire/chargingd.sock".into()).into(),
             charging_realm: "localdomain".into(),
             limiter: Address::Unix("/run/tollwire/pinholed.sock".into()),
             limiter_realm: "localdomain".into(),
@@ -492,12 +492,6 @@ impl Config {
 
     /// The node's part.
     pub fn node(&self) -> NodeConfig {
-        let peer = |name: &str, address: &Address| PeerConfig {
-            name: name.into(),
-            address: address.clone(),
-            alternatives: Vec::new(),
-            origin_host: None,
-        };
         NodeConfig {
             origin_host: self.diameter.origin_host.to_string(),
             origin_realm: self.diameter.origin_realm.to_string(),
@@ -507,8 +501,8 @@ impl Config {
                 tollwire_diameter::dictionary::APPLICATION_RX,
             ],
             connect: vec![
-                peer(CHARGING, &self.diameter.charging),
-                peer(LIMITER, &self.diameter.limiter),
+                PeerConfig::behind(CHARGING, &self.diameter.charging),
+                PeerConfig::behind(LIMITER, &self.diameter.limiter.clone().into()),
             ],
             allow_remote: self.diameter.allow_remote,
             // Both are commonly on this host, and calls wait for nothing else after their restart.

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use tokio_rustls::TlsAcceptor;
 use tollwire_runtime::accounting::{Kind, Shipping, Source};
 use tollwire_runtime::config::{Configuration, Invalid};
-use tollwire_runtime::diameter::{Address, NodeConfig, PeerConfig};
+use tollwire_runtime::diameter::{Address, NodeConfig, PeerConfig, Servers};
 use tollwire_runtime::records;
 
 use crate::links::ro::Parties;
@@ -150,8 +150,8 @@ pub struct Diameter {
     pub origin_host: String,
     /// Origin-Realm.
     pub origin_realm: String,
-    /// Where the charging system listens; absent: no route may charge online.
-    pub charging: Option<Address>,
+    /// Where the charging system listens: one server, or several of which one works. Absent: no route may charge online.
+    pub charging: Option<Servers>,
     /// Its realm.
     pub charging_realm: String,
     /// Whether it may be on another host.
@@ -167,7 +167,7 @@ impl Default for Diameter {
         Self {
             origin_host: "smscd.localdomain".into(),
             origin_realm: "localdomain".into(),
-            charging: Some(Address::Unix("/run/tollwire/chargingd.sock".into())),
+            charging: Some(Address::Unix("/run/tollwire/chargingd.sock".into()).into()),
             charging_realm: "localdomain".into(),
             allow_remote: false,
             request_timeout_ms: 5000,
@@ -323,18 +323,13 @@ impl Config {
 
     /// For the Diameter node, if a route charges online.
     pub fn node(&self) -> Option<NodeConfig> {
-        let charging = self.diameter.charging.clone()?;
+        let charging = self.diameter.charging.as_ref()?;
         self.route.iter().any(Route::is_online).then(|| NodeConfig {
             origin_host: self.diameter.origin_host.clone(),
             origin_realm: self.diameter.origin_realm.clone(),
             product_name: "Tollwire smscd".into(),
             auth_application_ids: vec![tollwire_diameter::dictionary::APPLICATION_CREDIT_CONTROL],
-            connect: vec![PeerConfig {
-                name: CHARGING.into(),
-                address: charging,
-                alternatives: Vec::new(),
-                origin_host: None,
-            }],
+            connect: vec![PeerConfig::behind(CHARGING, charging)],
             allow_remote: self.diameter.allow_remote,
             watchdog: Duration::from_secs(self.diameter.watchdog_seconds),
             request_timeout: Duration::from_millis(self.diameter.request_timeout_ms),

@@ -23,6 +23,10 @@ pub struct Peer {
     reconnect_at: Option<Instant>,
     pub(super) pause: Option<Duration>,
     pub(super) opened_at: Option<Instant>,
+    /// When the peer last served a request, or the connection was opened.
+    pub(super) served_at: Option<Instant>,
+    /// When anything at all last came from it.
+    pub(super) heard_at: Option<Instant>,
     /// Whether the connection is to stand: since Start, until Stop.
     wanted: bool,
     stopped: bool,
@@ -80,6 +84,8 @@ impl Peer {
             reconnect_at: None,
             pause: None,
             opened_at: None,
+            served_at: None,
+            heard_at: None,
             wanted: false,
             stopped: false,
             next_hop_by_hop_id: u32::from_be_bytes([a, b, c, d]),
@@ -123,17 +129,17 @@ impl Peer {
         mut request: Message,
         effects: &mut Vec<PeerEffect>,
     ) -> Result<(), Refused> {
-        let State::Open { connection } = self.state else {
+        let connection = self.open_connection();
+        // Between two servers it waits for the next one.
+        let between = self.settings.alternatives > 0 && self.wanted;
+        if connection.is_none() && !between {
             return Err(Refused::Unreachable);
-        };
+        }
         if self.watchdog.as_ref().is_some_and(Watchdog::is_suspect) {
             return Err(Refused::Unreachable);
         }
-        if self
-            .remote
-            .as_ref()
-            .is_none_or(|remote| !remote.supports(request.application_id))
-        {
+        let remote = self.remote.as_ref().ok_or(Refused::Unreachable)?;
+        if !remote.supports(request.application_id) {
             return Err(Refused::Unsupported);
         }
         if self.pending.len() >= self.settings.max_pending {
@@ -149,8 +155,11 @@ impl Peer {
             token,
             frame.clone(),
             now + self.settings.request_timeout,
+            connection.is_some(),
         );
-        effects.push(PeerEffect::Write { connection, frame });
+        if let Some(connection) = connection {
+            effects.push(PeerEffect::Write { connection, frame });
+        }
         Ok(())
     }
 
@@ -272,6 +281,8 @@ impl Peer {
         self.state_deadline = None;
         self.reconnect_at = None;
         self.opened_at = Some(now);
+        self.served_at = None;
+        self.heard_at = Some(now);
         let interval = self.jittered(self.settings.watchdog);
         self.watchdog = Some(Watchdog::new(now, interval));
         self.remote = Some(remote.clone());
@@ -396,11 +407,17 @@ impl Peer {
     }
 
     fn tick(&mut self, now: Instant, effects: &mut Vec<PeerEffect>) {
+        let mut expired = false;
         while let Some(token) = self.pending.pop_expired(now) {
+            expired = true;
             effects.push(PeerEffect::Failed {
                 token,
                 why: Failure::Timeout,
             });
+        }
+        if expired && self.is_silent(now) {
+            let state = std::mem::replace(&mut self.state, State::Closed);
+            self.abandon(now, state, effects);
         }
         if self.state_deadline.is_some_and(|deadline| deadline <= now) {
             let state = std::mem::replace(&mut self.state, State::Closed);
@@ -430,6 +447,14 @@ impl Peer {
             }
             _ => {}
         }
+    }
+
+    /// Whether an open connection has brought nothing for as long as a request lives, and another server may do better.
+    fn is_silent(&self, now: Instant) -> bool {
+        let heard = self.heard_at.map(|at| now.saturating_duration_since(at));
+        self.settings.alternatives > 0
+            && self.open_connection().is_some()
+            && heard.is_none_or(|silence| silence >= self.settings.request_timeout)
     }
 
     /// The connections that messages may come in on.

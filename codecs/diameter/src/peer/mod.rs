@@ -10,8 +10,11 @@
 //! Where it goes beyond the table of 5.6, and why:
 //! - A peer that is configured connects again by itself after 100 ms, doubling to 5 s; requests still
 //!   waiting are then sent again with the T bit, until their own time is up.
+//! - With alternatives, a server that redirects (RFC 6733 6.12), or that is too busy or cannot deliver and has served
+//!   nothing for a second, is left with a DPR for the next one, and one that is silent for as long as a request lives,
+//!   without; what it did not serve is sent there (5.5.4).
 //! - RFC 3539's REOPEN, three watchdogs before a connection is used again, guards the way back from
-//!   an alternative that works. There is none here, so a completed capabilities exchange suffices.
+//!   an alternative that works. Here nobody goes back by himself, so a completed capabilities exchange suffices.
 
 mod backoff;
 mod capabilities;
@@ -53,6 +56,9 @@ pub struct PeerSettings {
     pub request_timeout: Duration,
     /// Requests that may wait for an answer.
     pub max_pending: usize,
+    /// Other servers that [`PeerEffect::Connect`] reaches in turn. With one at least, requests are also taken while there
+    /// is no connection, and sent as soon as there is.
+    pub alternatives: usize,
 }
 
 impl Default for PeerSettings {
@@ -64,6 +70,7 @@ impl Default for PeerSettings {
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(10),
             max_pending: 10_000,
+            alternatives: 0,
         }
     }
 }

@@ -23,6 +23,10 @@ struct Waiting {
     token: u64,
     frame: Bytes,
     deadline: Instant,
+    /// Whether it went out on some connection.
+    sent: bool,
+    /// Servers that were too busy for it.
+    refusals: usize,
 }
 
 impl Pending {
@@ -40,6 +44,7 @@ impl Pending {
         token: u64,
         frame: Bytes,
         deadline: Instant,
+        sent: bool,
     ) {
         self.deadlines.push_back((deadline, hop_by_hop_id));
         self.requests.insert(
@@ -48,6 +53,8 @@ impl Pending {
                 token,
                 frame,
                 deadline,
+                sent,
+                refusals: 0,
             },
         );
     }
@@ -57,6 +64,14 @@ impl Pending {
         let token = self.requests.remove(&hop_by_hop_id)?.token;
         self.drop_answered();
         Some(token)
+    }
+
+    /// Another server is too busy for the request: how many were by now. 0 if no request waits under this identifier.
+    pub(super) fn count_refusal(&mut self, hop_by_hop_id: u32) -> usize {
+        self.requests.get_mut(&hop_by_hop_id).map_or(0, |waiting| {
+            waiting.refusals += 1;
+            waiting.refusals
+        })
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
@@ -77,20 +92,22 @@ impl Pending {
         None
     }
 
-    /// All frames in the order they were first sent, marked as possible retransmissions.
-    pub(super) fn retransmissions(&self) -> Vec<Bytes> {
-        self.deadlines
-            .iter()
-            .filter(|(deadline, hop_by_hop_id)| self.is_current(*deadline, *hop_by_hop_id))
-            .filter_map(|(_, hop_by_hop_id)| self.requests.get(hop_by_hop_id))
-            .map(|waiting| {
-                let mut frame = waiting.frame.to_vec();
-                if let Some(flags) = frame.get_mut(FLAGS_OFFSET) {
-                    *flags |= CommandFlags::RETRANSMITTED.0;
-                }
-                Bytes::from(frame)
-            })
-            .collect()
+    /// All frames in the order they were first sent; those that went out before are marked as possible retransmissions.
+    pub(super) fn retransmissions(&mut self) -> Vec<Bytes> {
+        let mut frames = Vec::with_capacity(self.requests.len());
+        for (deadline, hop_by_hop_id) in &self.deadlines {
+            let waiting = self.requests.get_mut(hop_by_hop_id);
+            let Some(waiting) = waiting.filter(|waiting| waiting.deadline == *deadline) else {
+                continue;
+            };
+            let mut frame = waiting.frame.to_vec();
+            if let (true, Some(flags)) = (waiting.sent, frame.get_mut(FLAGS_OFFSET)) {
+                *flags |= CommandFlags::RETRANSMITTED.0;
+            }
+            waiting.sent = true;
+            frames.push(Bytes::from(frame));
+        }
+        frames
     }
 
     /// Every token, oldest first; nothing waits afterwards.

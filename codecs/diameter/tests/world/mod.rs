@@ -10,7 +10,7 @@ use tollwire_diameter::dictionary::command;
 use tollwire_diameter::peer::{
     Backoff, ConnectionId, Failure, LocalNode, Peer, PeerEffect, PeerEvent, PeerSettings, Refused,
 };
-use tollwire_diameter::{Identity, Message};
+use tollwire_diameter::{Identity, Message, ResultCode};
 
 pub const LATENCY: Duration = Duration::from_millis(1);
 
@@ -66,6 +66,8 @@ pub struct World {
     pub log: Vec<(Duration, Side, Message)>,
     /// Whether the other side answers requests at once.
     pub answers: bool,
+    /// What it answers instead, if it refuses.
+    pub refuses: Option<ResultCode>,
 }
 
 pub fn local(origin_host: &str) -> LocalNode {
@@ -107,6 +109,7 @@ impl World {
             hears: [(Side::A, true), (Side::B, true)].into(),
             log: Vec::new(),
             answers: true,
+            refuses: None,
         }
     }
 
@@ -275,7 +278,15 @@ impl World {
                     message,
                 } => {
                     if self.answers {
-                        let frame = message.answer_header().encode();
+                        let identity = Identity {
+                            origin_host: "server.example".into(),
+                            origin_realm: "example".into(),
+                        };
+                        let answer = self.refuses.map_or_else(
+                            || message.answer_header(),
+                            |code| message.refuse(&identity, code, None, None),
+                        );
+                        let frame = answer.encode();
                         self.schedule(Arrival::Frame(side.other(), connection, frame));
                     }
                     self.heard(side).requests.push((connection, message));

@@ -3,3 +3,4 @@
 
 pub mod lossy;
 pub mod postgres;
+pub mod ro;

@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Where a node listens or connects: `unix:/run/tollwire/pinholed.sock` or `127.0.0.1:3868`.
@@ -58,7 +59,7 @@ impl<'de> Deserialize<'de> for Address {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?
             .parse()
-            .map_err(serde::de::Error::custom)
+            .map_err(D::Error::custom)
     }
 }
 
@@ -68,9 +69,71 @@ impl Serialize for Address {
     }
 }
 
+/// Where one service can be had: `"unix:/run/a.sock"`, or a list of servers of which one works at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Servers {
+    /// Tried first.
+    pub first: Address,
+    /// The others, in their order.
+    pub others: Vec<Address>,
+}
+
+impl From<Address> for Servers {
+    fn from(first: Address) -> Self {
+        Self {
+            first,
+            others: Vec::new(),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Servers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMore;
+
+        impl<'de> Visitor<'de> for OneOrMore {
+            type Value = Servers;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("unix:/PATH, IP:PORT or a list of them")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Servers, E> {
+                let address: Address = text.parse().map_err(E::custom)?;
+                Ok(address.into())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Servers, A::Error> {
+                let first = list.next_element::<Address>()?;
+                let first = first.ok_or_else(|| A::Error::custom("name one address at least"))?;
+                let mut servers = Servers::from(first);
+                while let Some(address) = list.next_element::<Address>()? {
+                    if address == servers.first || servers.others.contains(&address) {
+                        return Err(A::Error::custom(format!("{address} stands there twice")));
+                    }
+                    servers.others.push(address);
+                }
+                Ok(servers)
+            }
+        }
+
+        deserializer.deserialize_any(OneOrMore)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn servers_are_one_or_a_list() {
+        let read = |text: &str| serde_json::from_str::<Servers>(text).map(|it| it.others.len());
+        assert_eq!(read(r#""/run/a.sock""#).unwrap(), 0);
+        assert_eq!(read(r#"["/run/a.sock", "127.0.0.1:3868"]"#).unwrap(), 1);
+        for wrong in ["[]", r#""a.sock""#, r#"["/a", "/a"]"#, "1"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn reads_both_kinds() {

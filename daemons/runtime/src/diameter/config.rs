@@ -4,7 +4,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tollwire_diameter::peer::Backoff;
 
-use crate::diameter::Address;
+use crate::diameter::{Address, Servers};
 
 /// What a node is and whom it talks to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,6 +145,16 @@ impl NodeConfig {
 }
 
 impl PeerConfig {
+    /// The peer `name` behind any of `servers`.
+    pub fn behind(name: &str, servers: &Servers) -> Self {
+        Self {
+            name: name.into(),
+            address: servers.first.clone(),
+            alternatives: servers.others.clone(),
+            origin_host: None,
+        }
+    }
+
     /// `address` and `alternatives`.
     pub(super) fn addresses(&self) -> impl Iterator<Item = &Address> {
         std::iter::once(&self.address).chain(&self.alternatives)

@@ -25,7 +25,7 @@ mod state;
 mod stream;
 mod timer;
 
-pub use address::{Address, InvalidAddress};
+pub use address::{Address, InvalidAddress, Servers};
 pub use config::{AllowedPeer, NodeConfig, PeerConfig};
 pub use event::{NodeEvent, PeerId, ReplyTo};
 pub use handle::{Node, NodeHandle};

@@ -52,7 +52,7 @@ struct Entry {
     peer: Peer,
     /// Where it stands in the configuration, if this side connects to it.
     configured: Option<usize>,
-    /// Addresses tried since the connection last stood.
+    /// Addresses tried so far: whichever is lost, the next one follows.
     attempts: usize,
 }
 
@@ -106,7 +106,7 @@ impl Shared {
         for (at, config) in self.config.connect.iter().enumerate() {
             let id = PeerId::new(&config.name);
             let entry = Entry {
-                peer: self.new_peer(config.origin_host.clone(), true),
+                peer: self.new_peer(config.origin_host.clone(), Some(config.alternatives.len())),
                 configured: Some(at),
                 attempts: 0,
             };
@@ -116,7 +116,8 @@ impl Shared {
         }
     }
 
-    fn new_peer(&self, origin_host: Option<String>, connects: bool) -> Peer {
+    /// `connects` is how many alternatives there are, if this side connects at all.
+    fn new_peer(&self, origin_host: Option<String>, connects: Option<usize>) -> Peer {
         let unix_ms = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(0));
@@ -124,11 +125,12 @@ impl Shared {
         let random = getrandom::u64().unwrap_or(unix_ms.unsigned_abs());
         let settings = PeerSettings {
             origin_host,
-            connect: connects.then_some(self.config.reconnect),
+            connect: connects.map(|_| self.config.reconnect),
             watchdog: self.config.watchdog,
             connect_timeout: self.config.connect_timeout,
             request_timeout: self.config.request_timeout,
             max_pending: self.config.max_pending,
+            alternatives: connects.unwrap_or(0),
         };
         Peer::new(self.local.clone(), settings, unix_ms, random)
     }
@@ -174,9 +176,6 @@ impl Shared {
                 PeerEffect::Close { connection } => state.close(connection),
                 PeerEffect::Opened { remote, .. } => {
                     info!(peer = %id, origin_host = remote.origin_host, "Diameter peer open");
-                    if let Some(entry) = state.peers.get_mut(id) {
-                        entry.attempts = 0;
-                    }
                     events.push(NodeEvent::PeerOpen {
                         peer: id.clone(),
                         origin_host: remote.origin_host,
@@ -282,7 +281,7 @@ impl Shared {
                 return;
             }
             let entry = Entry {
-                peer: self.new_peer(None, false),
+                peer: self.new_peer(None, None),
                 configured: None,
                 attempts: 0,
             };

@@ -216,8 +216,12 @@ impl Session {
                     self.end_former(instance).await.map_err(explain)?;
                     Err("a former connection of this instance still holds its place".into())
                 }
-                Some((_, origin_host)) => Ok(Standing::Standby(Some(origin_host))),
-                None => Ok(Standing::Standby(None)),
+                // One that is called as this one is what this one was before it was started again.
+                other => Ok(Standing::Standby(
+                    other
+                        .map(|(_, origin_host)| origin_host)
+                        .filter(|it| !it.eq_ignore_ascii_case(&server.origin_host)),
+                )),
             };
         }
         schema::migrate(&self.client).await?;
