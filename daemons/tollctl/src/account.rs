@@ -1,5 +1,8 @@
 //! `tollctl account`.
 
+mod profile;
+mod service;
+
 use chargingd::account::{Payment, is_name};
 use chargingd::event::Operation;
 use clap::{Args, Subcommand};
@@ -63,6 +66,14 @@ pub(crate) enum Account {
     /// SIP URIs and numbers charged to accounts.
     #[command(subcommand)]
     Identity(Identity),
+    /// What is set aside for services of some classes: money or units, recharged from the account.
+    #[command(subcommand)]
+    Service(service::Service),
+    /// Who the customer is, and where he is told.
+    #[command(subcommand)]
+    Profile(profile::Profile),
+    /// Sets when what is left of an account, or of a service account, expires.
+    Expire(profile::Expire),
 }
 
 #[derive(Debug, Args)]
@@ -114,6 +125,7 @@ struct View {
     available_micro: i64,
     identities: Vec<String>,
     sessions: u64,
+    service_accounts: Vec<service::View>,
 }
 
 fn name(text: &str) -> Result<String, String> {
@@ -168,6 +180,9 @@ pub(crate) async fn run(command: Account, context: &mut Context<'_>) -> Result<(
             identity,
         },
         Account::Identity(Identity::Remove { identity }) => Operation::RemoveIdentity { identity },
+        Account::Service(command) => return service::run(command, context).await,
+        Account::Profile(profile) => profile.into(),
+        Account::Expire(expire) => expire.into(),
     };
     let answer = context
         .post(Daemon::Chargingd, "/operations", &operation)
@@ -234,6 +249,10 @@ fn show(context: &mut Context<'_>, answer: Value) -> Result<(), Failure> {
     ] {
         context.print_line(&format!("{field:<12}  {value}"))?;
     }
+    if !account.service_accounts.is_empty() {
+        context.print_line("")?;
+        service::table(context, &account.service_accounts)?;
+    }
     Ok(())
 }
 
@@ -255,16 +274,7 @@ async fn top_up(
     let answer = context
         .post(Daemon::Chargingd, "/operations", &operation)
         .await
-        .map_err(|failure| {
-            if failure.leaves_doubt() {
-                Failure::TopUp {
-                    reference: reference.clone(),
-                    source: Box::new(failure),
-                }
-            } else {
-                failure
-            }
-        })?;
+        .map_err(|failure| failure.with_reference(&reference))?;
     if context.json {
         return context.print_json(&json!({ "reference": reference, "account": answer }));
     }

@@ -47,6 +47,9 @@ pub(crate) enum Failure {
     /// What was asked about is wrong or not there; the text is all there is to say.
     #[error("{0}")]
     Wrong(String),
+    /// A value on the command line does not do.
+    #[error("{0}")]
+    Usage(String),
     /// A file cannot be read.
     #[error("{}: {source}", path.display())]
     File {
@@ -76,6 +79,7 @@ impl Failure {
                 | SlpError::Refused { .. },
             ) => 1,
             Self::TopUp { source, .. } => return source.code(),
+            Self::Usage(_) => 2,
             Self::Daemon { .. } | Self::Answer { .. } | Self::Slp(_) => 69,
             Self::File { .. } | Self::Output(_) => 74,
         })
@@ -86,8 +90,19 @@ impl Failure {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
+    /// With the name to repeat it under, if that is what can be done.
+    pub(crate) fn with_reference(self, reference: &str) -> Self {
+        match self.leaves_doubt() {
+            true => Self::TopUp {
+                reference: reference.to_owned(),
+                source: Box::new(self),
+            },
+            false => self,
+        }
+    }
+
     /// Whether the daemon may have done what it was asked without our hearing so.
-    pub(crate) fn leaves_doubt(&self) -> bool {
+    fn leaves_doubt(&self) -> bool {
         matches!(
             self,
             Self::Answer { .. }

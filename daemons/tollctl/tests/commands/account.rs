@@ -7,6 +7,7 @@ fn alice() -> Value {
         "name": "alice", "payment": "prepaid", "currency": "EUR", "balance_micro": 12_500_000,
         "credit_limit_micro": 0, "blocked": false, "held_micro": 1, "available_micro": 12_499_999,
         "identities": ["sip:alice@example.org", "+15551234"], "sessions": 1,
+        "service_accounts": [],
     })
 }
 
@@ -51,6 +52,32 @@ fn operations_are_posted_and_the_account_is_printed() {
         (
             "account unblock alice",
             json!({ "unblock": { "account": "alice" } }),
+        ),
+        (
+            "account profile set alice --time-zone Europe/Berlin --contact mailto:a@example.org --threshold 2.50",
+            json!({ "set-profile": {
+                "account": "alice", "time_zone": "Europe/Berlin", "contacts": ["mailto:a@example.org"],
+                "language": null, "address": null, "thresholds": [2_500_000],
+            }}),
+        ),
+        (
+            "account profile set alice --no-contacts --no-thresholds --language de --address Berlin",
+            json!({ "set-profile": {
+                "account": "alice", "time_zone": null, "contacts": [], "language": "de", "address": "Berlin",
+                "thresholds": [],
+            }}),
+        ),
+        (
+            "account expire alice --at 2026-12-31",
+            json!({ "set-expiry": {
+                "account": "alice", "service_account": null, "expires_unix_ms": 1_798_675_200_000_i64,
+            }}),
+        ),
+        (
+            "account expire alice --service gprs --never",
+            json!({ "set-expiry": {
+                "account": "alice", "service_account": "gprs", "expires_unix_ms": null,
+            }}),
         ),
         (
             "account identity add alice sip:a@example.org",
@@ -191,6 +218,11 @@ fn what_is_wrong_on_the_command_line_is_never_asked() {
         "account create alice",
         "account create a/../b --currency EUR",
         "account limit alice 99999999999999999999",
+        "account profile set alice",
+        "account profile set alice --contact alice",
+        "account profile set alice --contact sms:+4917012345 --no-contacts",
+        "account expire alice",
+        "account expire alice --never --at 2026-12-31",
         "frobnicate",
         "",
     ] {

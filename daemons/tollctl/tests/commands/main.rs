@@ -6,5 +6,6 @@ mod calls;
 mod daemons;
 mod notify;
 mod records;
+mod service_account;
 mod slp;
 mod subscriber;
