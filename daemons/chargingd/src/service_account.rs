@@ -112,7 +112,7 @@ impl UnitPrice {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recharge {
-    /// When what is available falls to this or below.
+    /// When the balance falls to this or below, or less is available than a service asks for.
     #[serde(default)]
     pub at_minimum: Option<i64>,
     /// At these times, in the customer's time zone.

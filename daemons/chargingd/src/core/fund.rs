@@ -82,7 +82,6 @@ impl Core {
             if take > 0 {
                 reserved.units += take.unsigned_abs();
                 self.take_hold(purse, take, true, &mut reserved.shares);
-                self.fill(now, purse, 1, effects);
             }
         }
         let left = want - reserved.units;
@@ -108,8 +107,9 @@ impl Core {
             self.hold_money(&of_money, cost, &mut reserved.shares);
             reserved.units += priced;
         }
+        let mut own = of_units.iter().chain(&payers.purses);
         let units_left = of_units.iter().any(|purse| self.available(purse) > 0);
-        reserved.more = units_left || affordable > left;
+        reserved.more = units_left || affordable > left || own.any(|purse| self.can_fill(purse));
         reserved
     }
 

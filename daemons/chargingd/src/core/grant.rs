@@ -65,20 +65,13 @@ impl Core {
                 effects,
             );
         }
+        let restricted = is_restriction(service.short.take().as_ref());
+        if std::mem::take(&mut service.told) && restricted {
+            let subject = payer(&account, &payers.purses);
+            self.tell(now, &subject, Kind::Restored, 0, effects);
+        }
         let mut final_unit = None;
-        if reserved.more {
-            if let Some(WhenShort::Redirect { .. } | WhenShort::Restrict { .. }) =
-                service.short.take()
-            {
-                self.tell(
-                    now,
-                    &payer(&account, &payers.purses),
-                    Kind::Restored,
-                    0,
-                    effects,
-                );
-            }
-        } else {
+        if !reserved.more {
             match &payers.when_short {
                 WhenShort::Deny => {}
                 WhenShort::GoOn => {
@@ -102,10 +95,7 @@ impl Core {
         asked: &Asked,
         effects: &mut Vec<Effect>,
     ) -> ServiceOutcome {
-        let restricted = matches!(
-            service.short,
-            Some(WhenShort::Redirect { .. } | WhenShort::Restrict { .. })
-        );
+        let restricted = is_restriction(service.short.as_ref());
         // RFC 8506 5.6.2: the final units are used and the action has begun: nothing is reserved.
         if asked.wanted.is_none() && asked.reported && (session.multiple_services || restricted) {
             service.valid_until_unix_ms = 0;
@@ -162,9 +152,9 @@ impl Core {
             }
         };
         if news {
-            let kind = match &rule {
-                WhenShort::Redirect { .. } | WhenShort::Restrict { .. } => Kind::Restricted,
-                _ => Kind::Exhausted,
+            let kind = match is_restriction(Some(&rule)) {
+                true => Kind::Restricted,
+                false => Kind::Exhausted,
             };
             service.told = true;
             self.tell(now, &subject, kind, 0, effects);
@@ -269,6 +259,13 @@ impl Core {
             .map(|payers| payers.purses)
             .unwrap_or_default()
     }
+}
+
+fn is_restriction(rule: Option<&WhenShort>) -> bool {
+    matches!(
+        rule,
+        Some(WhenShort::Redirect { .. } | WhenShort::Restrict { .. })
+    )
 }
 
 /// Whom a shortage is about: the last service account, or the main one.

@@ -23,7 +23,7 @@ pub(super) fn zone(account: &Account) -> TimeZone {
 }
 
 impl Core {
-    /// Recharges a purse that has less than `need`, or is at its minimum, if its rule says so.
+    /// Recharges a purse that has less than `need` available, or a balance at its minimum, if its rule says so.
     pub(super) fn fill(&mut self, now: Now, purse: &str, need: i64, effects: &mut Vec<Effect>) {
         let Some(account) = self.service_accounts.get(purse) else {
             return;
@@ -31,12 +31,39 @@ impl Core {
         let Some(rule) = &account.terms.recharge else {
             return;
         };
-        let low = |minimum: i64| account.available() <= minimum || account.available() < need;
+        // What is held may come back: it counts as spent only where it is missing.
+        let low = |minimum: i64| account.balance <= minimum || account.available() < need;
         if account.closed || !rule.at_minimum.is_some_and(low) {
             return;
         }
         let rule = rule.clone();
         self.recharge_by_rule(now, purse, &rule, effects);
+    }
+
+    /// Whether a purse would be recharged if it had too little.
+    pub(super) fn can_fill(&self, purse: &str) -> bool {
+        let account = self.service_accounts.get(purse);
+        let Some((account, rule)) =
+            account.and_then(|account| Some((account, account.terms.recharge.as_ref()?)))
+        else {
+            return false;
+        };
+        let Some(main) = self.accounts.get(&account.account) else {
+            return false;
+        };
+        let least = match (rule.part, rule.amount) {
+            (true, _) => 1,
+            (false, RechargeAmount::Fixed(amount)) => amount,
+            (false, RechargeAmount::UpTo(top)) => top.saturating_sub(account.available()),
+        };
+        let cost = match account.terms.price {
+            Some(price) => price.of(least),
+            None => Some(least),
+        };
+        rule.at_minimum.is_some()
+            && !account.closed
+            && !main.blocked
+            && cost.is_some_and(|cost| cost <= main.available_micro())
     }
 
     /// One recharge as the rule has it; whether there was one.

@@ -1,6 +1,8 @@
+mod books;
 mod event;
 mod late;
 mod money;
+mod service;
 
 use std::collections::HashSet;
 use std::time::Instant;
@@ -16,6 +18,7 @@ use tollwire_diameter::credit_control::{
 
 use super::*;
 use crate::event::Operation;
+use crate::ledger::Entry;
 use crate::rating::{CallingGroups, Definition};
 use crate::session::{Granted, Outcome, Sum};
 
@@ -100,6 +103,10 @@ impl Bench {
     fn handle(&mut self, event: Event) -> Option<Outcome> {
         let mut effects = Vec::new();
         self.core.handle(self.now, event, &mut effects);
+        self.keep(effects)
+    }
+
+    fn keep(&mut self, effects: Vec<Effect>) -> Option<Outcome> {
         let mut outcome = None;
         for effect in effects {
             match effect {
@@ -180,28 +187,23 @@ impl Bench {
             }
         }
         for account in self.core.accounts() {
-            let held: i64 = (self.core.open_sessions())
-                .filter(|session| session.account == account.name)
-                .map(|session| session.held_micro())
-                .sum();
+            let held = self.held_of(&account.name);
             assert_eq!(account.held_micro, held, "holds of {}", account.name);
+            for own in self.core.service_accounts(&account.name) {
+                assert_eq!(own.held, self.held_of(&own.name), "holds of {}", own.name);
+                assert!(own.balance >= own.held, "{own:?}");
+                assert_eq!(
+                    own.balance,
+                    self.ledger(&own.name),
+                    "ledger of {}",
+                    own.name
+                );
+            }
             assert!(
                 account.balance_micro - account.held_micro >= -account.credit_limit_micro,
                 "{account:?}"
             );
-            let entries = self.stored.iter().filter_map(|mutation| match mutation {
-                Mutation::Entry(entry) => Some(entry),
-                _ => None,
-            });
-            let ledger: i64 = entries
-                .map(
-                    |entry| match (entry.debit == account.name, entry.credit == account.name) {
-                        (true, false) => -entry.amount,
-                        (false, true) => entry.amount,
-                        _ => 0,
-                    },
-                )
-                .sum();
+            let ledger = self.ledger(&account.name);
             assert_eq!(account.balance_micro, ledger, "ledger of {}", account.name);
         }
         let numbers: Vec<u64> = self
@@ -215,11 +217,42 @@ impl Bench {
         );
     }
 
+    /// What open sessions hold of a purse.
+    fn held_of(&self, purse: &str) -> i64 {
+        let services = self
+            .core
+            .open_sessions()
+            .flat_map(|session| &session.services);
+        let shares = services.flat_map(|service| &service.shares);
+        shares
+            .filter(|share| &*share.purse == purse)
+            .map(|share| share.amount)
+            .sum()
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.stored.iter().filter_map(|mutation| match mutation {
+            Mutation::Entry(entry) => Some(entry),
+            _ => None,
+        })
+    }
+
+    /// The balance of an account by the ledger alone, the system's included.
+    fn ledger(&self, name: &str) -> i64 {
+        let signed = |entry: &Entry| match (&*entry.debit == name, &*entry.credit == name) {
+            (true, false) => -entry.amount,
+            (false, true) => entry.amount,
+            _ => 0,
+        };
+        self.entries().map(signed).sum()
+    }
+
     /// The core as it would be after a restart.
     fn restarted(&self) -> Core {
         let mut state = State::default();
         let mut accounts: HashMap<Box<str>, Account> = HashMap::new();
         let mut sessions: HashMap<Box<str>, Session> = HashMap::new();
+        let mut own: HashMap<Box<str>, ServiceAccount> = HashMap::new();
         for mutation in &self.stored {
             match mutation {
                 Mutation::Account(account) => {
@@ -231,15 +264,23 @@ impl Bench {
                 Mutation::Identity(identity, Some(account)) => {
                     state.identities.push((identity.clone(), account.clone()));
                 }
-                Mutation::Entry(entry) if entry.key.starts_with("top-up ") => {
+                Mutation::Entry(entry)
+                    if entry.key.starts_with("top-up ")
+                        || entry.key.starts_with("recharge-on-request ") =>
+                {
                     state.references.push(entry.key.clone())
                 }
+                Mutation::ServiceAccount(account) => {
+                    drop(own.insert(account.name.clone(), (**account).clone()))
+                }
+                Mutation::Notification(told) => state.last_notification = told.id,
                 Mutation::Record(record) => state.last_record = record.sequence_number,
                 _ => {}
             }
         }
         state.accounts = accounts.into_values().collect();
         state.sessions = sessions.into_values().collect();
+        state.service_accounts = own.into_values().collect();
         Core::new(Settings::default(), self.core.rules(), state)
     }
 }
