@@ -1,7 +1,8 @@
 //! What a call costs: CCR-Initial and CCR-Terminate of many calls at a running `chargingd`.
 //!
-//! `credit_control_load CHARGINGD [CALLS [WINDOW]]` starts that binary on a folder of its own and prints calls per
-//! second and the daemon's CPU time per call, with `WINDOW` calls at once.
+//! `credit_control_load CHARGINGD [CALLS [WINDOW [URL]]]` starts that binary on a folder of its own, or on the empty
+//! PostgreSQL database at `URL`, and prints calls per second and the daemon's CPU time per call, with `WINDOW` calls at
+//! once.
 
 use std::error::Error;
 use std::path::Path;
@@ -22,13 +23,16 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 struct Daemon(Child);
 
 impl Daemon {
-    fn start(binary: &str, folder: &Path) -> Outcome<Self> {
+    fn start(binary: &str, folder: &Path, url: Option<&str>) -> Outcome<Self> {
         let at = |file: &str| folder.join(file).display().to_string();
+        let store = url.map_or_else(
+            || format!("path = \"{}\"", at("chargingd.db")),
+            |url| format!("url = \"{url}\""),
+        );
         let config = format!(
             "[diameter]\norigin_host = \"chargingd.test\"\norigin_realm = \"test\"\nlisten = [\"unix:{}\"]\n\
-             [store]\npath = \"{}\"\n[records]\ndirectory = \"{}\"\n[tariffs]\nfile = \"{}\"\n[admin]\nsocket = \"{}\"\n",
+             [store]\n{store}\n[records]\ndirectory = \"{}\"\n[tariffs]\nfile = \"{}\"\n[admin]\nsocket = \"{}\"\n",
             at("ro.sock"),
-            at("chargingd.db"),
             at("records"),
             at("tariffs.toml"),
             at("admin.sock"),
@@ -103,15 +107,22 @@ async fn main() -> Outcome<()> {
     let binary = arguments.next().ok_or("which chargingd?")?;
     let calls: u64 = arguments.next().map_or(Ok(50_000), |text| text.parse())?;
     let window: u64 = arguments.next().map_or(Ok(256), |text| text.parse())?;
+    let url = arguments.next();
     let folder = std::env::temp_dir().join(format!("credit-control-load-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
-    let measured = measure(&binary, &folder, calls, window).await;
+    let measured = measure(&binary, &folder, calls, window, url.as_deref()).await;
     std::fs::remove_dir_all(&folder)?;
     measured
 }
 
-async fn measure(binary: &str, folder: &Path, calls: u64, window: u64) -> Outcome<()> {
-    let daemon = Daemon::start(binary, folder)?;
+async fn measure(
+    binary: &str,
+    folder: &Path,
+    calls: u64,
+    window: u64,
+    url: Option<&str>,
+) -> Outcome<()> {
+    let daemon = Daemon::start(binary, folder, url)?;
     let admin = folder.join("admin.sock");
     let begun = Instant::now();
     while client::get::<Value>(&admin, "/health").await.is_err() {

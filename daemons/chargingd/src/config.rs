@@ -518,6 +518,36 @@ mod tests {
     }
 
     #[test]
+    fn the_store_is_in_one_place() {
+        let parsed = |store: &str| {
+            let text = format!("[store]\n{store}\n");
+            config::parse::<Config>(Path::new("c.toml"), &text).map_err(|error| error.to_string())
+        };
+        assert_eq!(parsed("").unwrap().place(), Place::File(STORE_PATH.into()));
+        let url = "url = \"postgres://u@db.example/d?sslmode=disable\"";
+        assert!(parsed(url).unwrap().place().is_shared());
+        let remote = "url = \"postgres://u:secret@db.example/d\"";
+        for (store, key) in [
+            (format!("{url}\npath = \"/x\""), "store.path"),
+            (
+                format!("{remote}\ntls_ca_file = \"/x\"\npassword_file = \"/y\""),
+                "store.password_file",
+            ),
+            (remote.to_owned(), "store.tls_ca_file"),
+            ("tls_ca_file = \"/x\"".to_owned(), "store.tls_ca_file"),
+            ("url = \"postgres://u@h\"".to_owned(), "database"),
+            (
+                format!("{url}\ntakeover_seconds = 1"),
+                "store.takeover_seconds",
+            ),
+        ] {
+            let error = parsed(&store).unwrap_err();
+            assert!(error.contains(key), "{error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
     fn what_cannot_work_is_named_with_its_line() {
         let changed = SHIPPED.replace("watchdog_seconds = 30", "watchdog_seconds = 5");
         let error = config::parse::<Config>(Path::new("c.toml"), &changed).unwrap_err();

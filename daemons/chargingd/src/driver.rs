@@ -169,6 +169,7 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     let (records, queue) = outbox::queue();
     let (notices, mut notice) = mpsc::unbounded_channel();
     let place = config.place();
+    place.check().map_err(Fault::configuration)?;
     let Opened {
         store,
         notice: first,

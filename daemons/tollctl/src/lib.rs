@@ -15,6 +15,7 @@ mod rate;
 mod records;
 mod slp;
 mod sms;
+mod standing;
 mod subscriber;
 mod table;
 mod tariff;
@@ -86,6 +87,8 @@ enum Command {
     Ledger(ledger::Ledger),
     /// Compares every balance with its ledger; exit code 1 if one differs.
     TrialBalance,
+    /// Whether this chargingd works or stands by, of those that share its database; exit code 1 if nothing can be stored.
+    Standing,
 }
 
 /// Runs `tollctl` with the process's arguments.
@@ -140,6 +143,7 @@ async fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure>
         Command::Rate(command) => rate::run(command, context).await,
         Command::Ledger(command) => ledger::ledger(command, context).await,
         Command::TrialBalance => ledger::trial_balance(context).await,
+        Command::Standing => standing::show(context).await,
     }
 }
 

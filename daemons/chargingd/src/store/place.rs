@@ -53,6 +53,17 @@ impl Place {
         answer.map_err(|source| self.fault(source))
     }
 
+    /// What is wrong with the files that are needed to reach it.
+    ///
+    /// # Errors
+    /// The file, and what is wrong.
+    pub fn check(&self) -> Result<(), String> {
+        match self {
+            Self::File(_) => Ok(()),
+            Self::Server(server) => server.check(),
+        }
+    }
+
     /// Whether several instances may share it.
     pub fn is_shared(&self) -> bool {
         matches!(self, Self::Server(_))

@@ -8,4 +8,5 @@ mod notify;
 mod records;
 mod service_account;
 mod slp;
+mod standing;
 mod subscriber;
