@@ -1,8 +1,10 @@
-//! `make bench`: calls beside Kamailio, short messages beside other SMSCs, service discovery, each in one run.
+//! `make bench`: calls beside Kamailio, short messages beside other SMSCs, service discovery,
+//! charging, each in one run.
 //!
-//! `bench calls`, `bench sms` and `bench slp` run one of them.
+//! `bench calls`, `bench sms`, `bench slp` and `bench charging` run one of them.
 
 mod calls;
+mod charging;
 mod meter;
 mod slp;
 mod sms;
@@ -17,6 +19,7 @@ fn main() -> ExitCode {
         ("calls", calls::compare as fn() -> Result<(), String>),
         ("sms", sms::compare),
         ("slp", slp::measure),
+        ("charging", charging::measure),
     ] {
         if wants(name)
             && let Err(why) = compare()

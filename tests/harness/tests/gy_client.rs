@@ -1,0 +1,173 @@
+//! Service accounts before a packet gateway that nobody here wrote: python-diameter (PyPI), judged by tshark too.
+//!
+//! Two classes in one session, one that nobody knows; the octets are recharged from the main account until that is empty;
+//! then the user is redirected, until he has paid.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tollwire_harness::capture::Capture;
+use tollwire_harness::daemons::program;
+use tollwire_harness::net::Net;
+use tollwire_harness::process::{Process, Scratch, run};
+use tollwire_harness::wait::{PATIENCE, wait_until};
+use tollwire_runtime::admin::client;
+
+const PORT: u16 = 3_868;
+
+const TARIFFS: &str = r#"
+[[tariff]]
+name = "internet"
+rating_groups = [10]
+currency = "EUR"
+price_per_megabyte_micro = 1000000
+
+[[tariff]]
+name = "content"
+rating_groups = [30]
+currency = "EUR"
+price_per_event_micro = 500000
+tax_basis_points = 1900
+
+[[tariff]]
+name = "calls"
+currency = "EUR"
+prefixes = ["49"]
+price_per_minute_micro = 60000
+"#;
+
+const CLASSES: &str = r#"
+[[class]]
+name = "internet"
+rating_group = 10
+when_short = { action = "redirect", address = "https://operator.example/refill" }
+validity_seconds = 900
+quota_holding_seconds = 60
+threshold = 100000
+"#;
+
+#[test]
+fn octets_are_recharged_redirected_and_given_back() {
+    let net = Net::new(1);
+    let scratch = Scratch::new();
+    let at = |name: &str| scratch.path().join(name).display().to_string();
+    scratch.write("tariffs.toml", TARIFFS);
+    scratch.write("classes.toml", CLASSES);
+    let config = format!(
+        "[diameter]\norigin_host = \"chargingd.tollwire.example\"\norigin_realm = \"tollwire.example\"\n\
+         listen = [\"127.0.0.1:{PORT}\"]\n[store]\npath = {:?}\n[records]\ndirectory = {:?}\n\
+         [tariffs]\nfile = {:?}\n[classes]\nfile = {:?}\n[admin]\nsocket = {:?}\n",
+        at("chargingd.db"),
+        at("records"),
+        at("tariffs.toml"),
+        at("classes.toml"),
+        at("chargingd.admin"),
+    );
+    let path = scratch.write("chargingd.toml", &config);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("its own file");
+    let mut command = net.router.command(program("chargingd"));
+    let log = scratch.path().join("chargingd.log");
+    let _daemon = Process::start("chargingd", command.arg("--config").arg(&path), &log);
+    let admin = scratch.path().join("chargingd.admin");
+    wait_until("chargingd to serve", PATIENCE, || {
+        std::os::unix::net::UnixStream::connect(&admin).is_ok()
+    });
+    let operate = |operation: Value| -> Value {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime
+            .block_on(client::post(&admin, "/operations", &operation))
+            .unwrap_or_else(|error| panic!("{operation}: {error}"))
+    };
+    operate(
+        json!({ "create-account": { "name": "alice", "payment": "prepaid", "currency": "EUR",
+        "credit_limit_micro": 0, "identities": ["imsi:262011234567890"] } }),
+    );
+    operate(
+        json!({ "top-up": { "account": "alice", "amount_micro": 3_000_000, "reference": "first" } }),
+    );
+    operate(
+        json!({ "set-service-account": { "account": "alice", "service_account": "internet", "terms": {
+            "rating_groups": [10], "priority": 1, "unit": "octets",
+            "price": { "amount_micro": 1_000_000, "per": 1_000_000 },
+            "recharge": { "at_minimum": 0, "amount": { "fixed": 1_000_000 } } } } }),
+    );
+    operate(
+        json!({ "set-service-account": { "account": "alice", "service_account": "content", "terms": {
+            "rating_groups": [30], "priority": 2, "unit": "EUR" } } }),
+    );
+    operate(
+        json!({ "recharge": { "account": "alice", "service_account": "content", "amount": 1_000_000,
+        "reference": "pocket money" } }),
+    );
+
+    let capture = Capture::start(&net.router, &scratch, &format!("tcp port {PORT}"));
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut command = net
+        .router
+        .command(tests.join("../target/python/bin/python"));
+    let port = PORT.to_string();
+    let said = scratch.path().join("gateway.log");
+    let mut gateway = Process::start(
+        "gateway",
+        command
+            .arg(tests.join("netns/diameter/gy_client.py"))
+            .args(["127.0.0.1", &port]),
+        &said,
+    );
+    wait_until("the user to be redirected", PATIENCE, || {
+        gateway.log().contains("redirected")
+    });
+    operate(
+        json!({ "top-up": { "account": "alice", "amount_micro": 2_000_000, "reference": "second" } }),
+    );
+    gateway.wait_success(PATIENCE);
+    let limits = "validity_time=900 quota_holding_time=60 volume_quota_threshold=100000";
+    let expected = format!(
+        "initial 2001\n  \
+           group 10 2001 cc_total_octets=1000000 {limits}\n  \
+           group 30 2001 cc_service_specific_units=1 validity_time=600\n  \
+           group 77 5031\n\
+         update 2001\n  \
+           group 10 2001 cc_total_octets=1000000 {limits}\n  \
+           group 30 2001 cc_service_specific_units=1 validity_time=600 then terminate\n\
+         update 2001\n  \
+           group 10 2001 cc_total_octets=500000 {limits} then redirect https://operator.example/refill\n\
+         update 2001\n  \
+           group 10 2001 validity_time=300\n\
+         redirected\n\
+         asked back 258 True\n\
+         update 2001\n  \
+           group 10 2001 cc_total_octets=1000000 {limits}\n\
+         termination 2001\n  \
+           group 10 2001\n  \
+           group 30 2001\n"
+    );
+    // Beside it the library says what it thinks of its connections.
+    let said = gateway.log();
+    assert!(said.contains(&expected), "{said}\ninstead of\n{expected}");
+    let mut command = net.router.command(program("tollctl"));
+    let trial = run(command.arg("--chargingd").arg(&admin).arg("trial-balance"));
+    assert!(!trial.contains("DIFFERENT"), "{trial}");
+    let shown = operate(
+        json!({ "add-identity": { "account": "alice", "identity": "sip:alice@tollwire.example" } }),
+    );
+    let balance = |index: usize| shown["service_accounts"][index]["balance"].clone();
+    // 3.00 + 2.00 - 1.00 for content - 3 recharges of 1.00; of the octets 2,250,000 are used.
+    assert_eq!(
+        (&shown["balance_micro"], balance(0), balance(1)),
+        (&json!(1_000_000), json!(750_000), json!(500_000)),
+        "{shown}"
+    );
+    let recording = capture.stop();
+    assert_eq!(recording.count("_ws.malformed || _ws.unreassembled"), 0);
+    assert_eq!(
+        recording.count("diameter.cmd.code == 258 && diameter.flags.request == 1"),
+        1
+    );
+    assert!(recording.count("diameter.Redirect-Server-Address") >= 2);
+}
