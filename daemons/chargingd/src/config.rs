@@ -43,6 +43,8 @@ pub struct Config {
     pub notifications: Notifications,
     /// The service classes.
     pub classes: ClassesFile,
+    /// Invoices and settlements.
+    pub invoices: crate::invoice::Config,
     /// The operator's interface.
     pub admin: Admin,
 }
@@ -342,6 +344,9 @@ impl Configuration for Config {
         self.accounting.validate()?;
         self.accounting_storage.validate()?;
         self.store.validate()?;
+        if let Err((key, what)) = self.invoices.settings() {
+            return Err(Invalid::new(format!("invoices.{key}"), what));
+        }
         if self.diameter.listen.is_empty() {
             return Err(Invalid::new("diameter.listen", "at least one address"));
         }

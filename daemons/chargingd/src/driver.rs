@@ -35,6 +35,7 @@ use crate::config::Config;
 use crate::core::{Core, State};
 use crate::effect::{AccountView, Effect, Mutation, Refusal};
 use crate::event::Event;
+use crate::invoice::{self, Closer, Keep};
 use crate::notify::{Handle, Key, Notification, Service, Write};
 use crate::outbox::{self, Outbox};
 use crate::role::Role;
@@ -82,6 +83,8 @@ enum Waiting {
     Tell(Handle, Box<Notification>),
     /// What became of telling one.
     Told(Handle, Key),
+    /// A part of a period that is being closed.
+    Kept(std::sync::mpsc::SyncSender<bool>),
 }
 
 impl After for Waiting {
@@ -110,6 +113,7 @@ impl After for Waiting {
             }
             Self::Tell(handle, notification) => handle.made(notification),
             Self::Told(handle, key) => handle.stored(key),
+            Self::Kept(done) => drop(done.send(true)),
         }
     }
 
@@ -129,6 +133,7 @@ impl After for Waiting {
             }
             Self::Abort { .. } | Self::Tell(..) => {}
             Self::Told(handle, key) => handle.not_stored(key),
+            Self::Kept(done) => drop(done.send(false)),
         }
     }
 }
@@ -154,6 +159,7 @@ struct Driver {
     asked: HashMap<u64, Asked>,
     operators: HashMap<u64, oneshot::Sender<Result<AccountView, Refusal>>>,
     tell: Handle,
+    closer: Closer,
 }
 
 async fn run(started: Started<Config>) -> Result<(), Fault> {
@@ -218,6 +224,16 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     .map_err(Fault::configuration)?;
     let shipping_gauges =
         (shipper.as_ref()).map(|_| Gauges::register(&metrics, shipping::GAUGE_ROWS));
+    // One at a time: a closing waits for each part of it.
+    let (keeps, mut kept) = mpsc::channel(1);
+    let closer = Closer::new(
+        place.clone(),
+        config.invoices.clone(),
+        keeps,
+        its_role.clone(),
+    )
+    .map_err(|(key, what)| Fault::configuration(format!("invoices.{key}: {what}")))?;
+    let closing = tokio::spawn(closer.clone().close_when_due());
     let routes = Routes {
         asks,
         tell: telling.handle(),
@@ -225,7 +241,9 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
         records: config.records.directory.clone(),
         role: its_role,
     };
-    let router = admin::router(routes).merge(accounting::router(&config.accounting_storage));
+    let router = admin::router(routes)
+        .merge(accounting::router(&config.accounting_storage))
+        .merge(invoice::router(closer.clone()));
     let _serving =
         runtime_admin::serve(&config.admin.socket, config.admin.metrics, router, &metrics)
             .await
@@ -243,6 +261,7 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
         asked: HashMap::new(),
         operators: HashMap::new(),
         tell: telling.handle(),
+        closer,
     };
     driver.heed(first);
     let watchdog = notify::watchdog_interval().map_or(GAUGES, |interval| interval.min(GAUGES));
@@ -265,6 +284,7 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
             Some(ask) = asked.recv() => driver.ask(ask, &mut effects),
             Some(notice) = notice.recv() => driver.heed(notice),
             Some(writes) = told.recv() => driver.store_told(writes),
+            Some(keep) = kept.recv() => driver.keep(keep),
             () = tokio::time::sleep(pause) => driver.tick(&mut effects),
             _ = alive.tick() => {
                 notify::alive();
@@ -285,6 +305,9 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
         driver.carry_out(effects);
     }
     notify::stopping();
+    // A closing that runs is left undone: none of it counts.
+    closing.abort();
+    drop(kept);
     // What was told before now is stored as told.
     drop(telling);
     while let Ok(writes) = told.try_recv() {
@@ -469,6 +492,14 @@ impl Driver {
         self.store.submit(group);
     }
 
+    fn keep(&self, keep: Keep) {
+        self.store.submit(Group {
+            epoch: self.epoch,
+            mutations: keep.mutations,
+            after: vec![Waiting::Kept(keep.done)],
+        });
+    }
+
     fn reload(&mut self, path: &std::path::Path) {
         notify::reloading();
         let loaded = tollwire_runtime::config::load::<Config>(path)
@@ -479,6 +510,7 @@ impl Driver {
                 self.core
                     .handle(Now::read(), Event::Rules(Box::new(rules)), &mut Vec::new());
                 self.core.set_settings(config.settings());
+                self.closer.configure(config.invoices.clone());
                 self.config = config;
                 tracing::info!(
                     "tariffs, classes and grants read again; sockets and paths keep theirs until a restart"

@@ -74,6 +74,8 @@ pub enum Mutation {
     Session(Box<Session>),
     /// Sessions closed at or before this time are forgotten.
     ForgetSessions(i64),
+    /// An invoice, a settlement, or a period that is closed.
+    Invoicing(Box<crate::invoice::rows::Row>),
     /// A record, to be written to the files.
     Record(Box<ChargeRecord>),
 }

@@ -14,6 +14,7 @@ pub mod core;
 mod driver;
 pub mod effect;
 pub mod event;
+pub mod invoice;
 pub mod ledger;
 pub mod notify;
 mod outbox;

@@ -8,6 +8,7 @@ use tollwire_cdr::Payment;
 
 use super::backend::{Cause, Value};
 use crate::effect::Mutation;
+use crate::invoice::rows::Row as Invoicing;
 use crate::notify::Contact;
 
 /// A table that changes are written to.
@@ -131,8 +132,53 @@ static COUNTER: Table = Table {
 /// Names the counter of notifications.
 pub(super) const NOTIFICATIONS: &str = "notification";
 
+static INVOICE: Table = Table {
+    name: "invoice",
+    columns: &[
+        ("id", Integer),
+        ("month", Integer),
+        ("ordinal", Integer),
+        ("number", Text),
+        ("account", Text),
+        ("until_unix_ms", Integer),
+        ("through", Integer),
+        ("closing_micro", Integer),
+        ("value", Text),
+    ],
+    repeated: Repeated::Replaced,
+};
+
+static SETTLEMENT: Table = Table {
+    name: "settlement",
+    columns: &[
+        ("id", Integer),
+        ("month", Integer),
+        ("ordinal", Integer),
+        ("provider", Text),
+        ("currency", Text),
+        ("carried_micro", Integer),
+        ("value", Text),
+    ],
+    repeated: Repeated::Replaced,
+};
+
+static PERIOD: Table = Table {
+    name: "period",
+    columns: &[
+        ("month", Integer),
+        ("through", Integer),
+        ("open_from", Integer),
+        ("settled_until_unix_ms", Integer),
+        ("first_number", Integer),
+        ("invoices", Integer),
+        ("settlements", Integer),
+        ("closed_unix_ms", Integer),
+    ],
+    repeated: Repeated::Refused,
+};
+
 /// Every table that changes are written to; those that others refer to come first.
-pub(super) static TABLES: [&Table; 9] = [
+pub(super) static TABLES: [&Table; 12] = [
     &ACCOUNT,
     &SERVICE_ACCOUNT,
     &IDENTITY,
@@ -142,6 +188,9 @@ pub(super) static TABLES: [&Table; 9] = [
     &LAST_RECORD,
     &NOTIFICATION,
     &COUNTER,
+    &INVOICE,
+    &SETTLEMENT,
+    &PERIOD,
 ];
 
 impl Table {
@@ -305,7 +354,8 @@ fn replaced(mutation: &Mutation) -> Option<(&'static Table, &str)> {
         | Mutation::Record(_)
         | Mutation::Notification(_)
         | Mutation::NotificationLater(_)
-        | Mutation::NotificationEnded(_) => None,
+        | Mutation::NotificationEnded(_)
+        | Mutation::Invoicing(_) => None,
     }
 }
 
@@ -413,6 +463,7 @@ fn written_as(mutation: &Mutation) -> Result<Written<'_>, Cause> {
                 ],
             )
         }
+        Mutation::Invoicing(row) => invoicing(row),
         Mutation::NotificationEnded(key) => Written::Removal(Removal {
             sql: "DELETE FROM notification WHERE key = $1",
             parameter: row_key(key.id, &key.contact),
@@ -423,6 +474,51 @@ fn written_as(mutation: &Mutation) -> Result<Written<'_>, Cause> {
 /// The key of a contact's row: `7 mailto:alice@example.org`.
 fn row_key(id: u64, contact: &Contact) -> Value<'static> {
     format!("{id} {contact}").into()
+}
+
+fn invoicing(row: &Invoicing) -> Written<'_> {
+    let id = row.id().into();
+    match row {
+        Invoicing::Invoice(row) => Written::Row(
+            &INVOICE,
+            vec![
+                id,
+                row.month.into(),
+                row.ordinal.into(),
+                (&*row.number).into(),
+                (&*row.account).into(),
+                row.until_unix_ms.into(),
+                row.through.into(),
+                row.closing_micro.into(),
+                row.value.as_str().into(),
+            ],
+        ),
+        Invoicing::Settlement(row) => Written::Row(
+            &SETTLEMENT,
+            vec![
+                id,
+                row.month.into(),
+                row.ordinal.into(),
+                (&*row.provider).into(),
+                (&*row.currency).into(),
+                row.carried_micro.into(),
+                row.value.as_str().into(),
+            ],
+        ),
+        Invoicing::Period(row) => Written::Row(
+            &PERIOD,
+            vec![
+                id,
+                row.through.into(),
+                row.open_from.into(),
+                row.settled_until_unix_ms.into(),
+                row.first_number.into(),
+                row.invoices.into(),
+                row.settlements.into(),
+                row.closed_unix_ms.into(),
+            ],
+        ),
+    }
 }
 
 fn json<T: Serialize>(value: &T) -> Result<Value<'static>, Cause> {

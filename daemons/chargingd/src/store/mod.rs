@@ -9,6 +9,7 @@
 
 mod backend;
 mod batch;
+mod invoice;
 mod notification;
 mod place;
 mod postgres;
@@ -27,6 +28,11 @@ use crate::effect::Mutation;
 
 pub use backend::{Backend, Cause, Mismatch, Queries, Row, Standing, Unwritten, Value};
 pub use batch::{Batch, Removal, Repeated, Rows, Table, Type};
+pub use invoice::{
+    Customer, Found, Last, ProviderSum, Range, carried, closed, customer, customers, entries,
+    first_after, invoice, invoices, owed_before, periods, provider_sums, range, settlements,
+    taken_numbers,
+};
 pub use notification::{all_waiting, due, waiting_by_channel};
 pub use place::{Place, StoreError};
 pub use postgres::{Server, Url};

@@ -2,8 +2,13 @@
 
 /// Each brings the tables from one version to the next. Written once, never changed.
 /// `entry` is only ever added to. `value` and `profile` are JSON.
-pub(super) const MIGRATIONS: &[&str] =
-    &[ACCOUNTS, SERVICE_ACCOUNTS, NOTIFICATIONS, SEVERAL_SERVICES];
+pub(super) const MIGRATIONS: &[&str] = &[
+    ACCOUNTS,
+    SERVICE_ACCOUNTS,
+    NOTIFICATIONS,
+    SEVERAL_SERVICES,
+    INVOICES,
+];
 
 /// Amounts are micro-units.
 const ACCOUNTS: &str = r#"
@@ -82,3 +87,42 @@ CREATE TABLE counter (
 
 /// A session has several services now: those of before end with their grants, and hold nothing any more.
 const SEVERAL_SERVICES: &str = "DELETE FROM session;";
+
+/// Closed periods. Rows of `invoice` and `settlement` count when their period has its row. `month` is counted from the
+/// year 0; ids are the month and a count within it.
+const INVOICES: &str = "
+CREATE TABLE invoice (
+    id            INTEGER PRIMARY KEY,
+    month         INTEGER NOT NULL,
+    ordinal       INTEGER NOT NULL,
+    number        TEXT NOT NULL,
+    account       TEXT NOT NULL,
+    until_unix_ms INTEGER NOT NULL,
+    through       INTEGER NOT NULL,
+    closing_micro INTEGER NOT NULL,
+    value         TEXT NOT NULL
+) STRICT;
+CREATE INDEX invoice_account ON invoice (account, id);
+CREATE INDEX invoice_number ON invoice (number);
+CREATE TABLE settlement (
+    id            INTEGER PRIMARY KEY,
+    month         INTEGER NOT NULL,
+    ordinal       INTEGER NOT NULL,
+    provider      TEXT NOT NULL,
+    currency      TEXT NOT NULL,
+    carried_micro INTEGER NOT NULL,
+    value         TEXT NOT NULL
+) STRICT;
+CREATE INDEX settlement_provider ON settlement (provider, currency, id);
+CREATE TABLE period (
+    month                 INTEGER PRIMARY KEY,
+    through               INTEGER NOT NULL,
+    open_from             INTEGER NOT NULL,
+    settled_until_unix_ms INTEGER NOT NULL,
+    first_number          INTEGER NOT NULL,
+    invoices              INTEGER NOT NULL,
+    settlements           INTEGER NOT NULL,
+    closed_unix_ms        INTEGER NOT NULL
+) STRICT;
+CREATE INDEX service_account_account ON service_account (account);
+";

@@ -63,6 +63,12 @@ pub async fn get_text(socket: &Path, path: &str) -> Result<String, ClientError> 
     Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
+/// `GET path`, as it comes.
+pub async fn get_octets(socket: &Path, path: &str) -> Result<Vec<u8>, ClientError> {
+    let body = exchange(socket, Method::GET, path, Bytes::new()).await?;
+    Ok(body.into())
+}
+
 /// `POST path` with `body`.
 pub async fn post<B: Serialize, T: DeserializeOwned>(
     socket: &Path,
