@@ -90,6 +90,13 @@ impl Context<'_> {
         self.answered(daemon, answer)
     }
 
+    /// `GET path`, as it comes.
+    pub(crate) async fn get_octets(&self, daemon: Daemon, path: &str) -> Result<Vec<u8>, Failure> {
+        client::get_octets(self.address(daemon).1, path)
+            .await
+            .map_err(|error| self.failed(daemon, error))
+    }
+
     /// `POST path` with `body`.
     pub(crate) async fn post(
         &self,
@@ -123,14 +130,16 @@ impl Context<'_> {
         daemon: Daemon,
         answer: Result<Value, ClientError>,
     ) -> Result<Value, Failure> {
-        answer.map_err(|error| {
-            let (name, socket) = self.address(daemon);
-            Failure::Daemon {
-                daemon: name,
-                socket: socket.to_owned(),
-                error,
-            }
-        })
+        answer.map_err(|error| self.failed(daemon, error))
+    }
+
+    fn failed(&self, daemon: Daemon, error: ClientError) -> Failure {
+        let (name, socket) = self.address(daemon);
+        Failure::Daemon {
+            daemon: name,
+            socket: socket.to_owned(),
+            error,
+        }
     }
 
     /// The fields of an answer of `daemon`.

@@ -7,6 +7,7 @@ mod accounting;
 mod calls;
 mod context;
 mod failure;
+mod invoice;
 mod ledger;
 mod money;
 mod notify;
@@ -85,6 +86,11 @@ enum Command {
     Rate(rate::Rate),
     /// The newest entries of an account's ledger, oldest first.
     Ledger(ledger::Ledger),
+    /// Invoices of post-paid customers.
+    #[command(subcommand)]
+    Invoice(invoice::Command),
+    /// What service providers get for a month.
+    Settlement(invoice::Settlements),
     /// Compares every balance with its ledger; exit code 1 if one differs.
     TrialBalance,
     /// Whether this chargingd works or stands by, of those that share its database; exit code 1 if nothing can be stored.
@@ -142,6 +148,8 @@ async fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure>
         Command::Tariff(command) => tariff::run(command, context).await,
         Command::Rate(command) => rate::run(command, context).await,
         Command::Ledger(command) => ledger::ledger(command, context).await,
+        Command::Invoice(command) => invoice::run(command, context).await,
+        Command::Settlement(command) => invoice::settlements(command, context).await,
         Command::TrialBalance => ledger::trial_balance(context).await,
         Command::Standing => standing::show(context).await,
     }

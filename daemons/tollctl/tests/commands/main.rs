@@ -4,6 +4,7 @@ mod account;
 mod accounting;
 mod calls;
 mod daemons;
+mod invoice;
 mod notify;
 mod records;
 mod service_account;
