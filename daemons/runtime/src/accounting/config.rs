@@ -20,8 +20,10 @@ pub struct Shipping {
     pub alternatives: Vec<Address>,
     /// Its realm.
     pub realm: String,
-    /// Origin-Host of the records; absent: `records.` before the daemon's own.
+    /// Who connects; absent: `records.` before the daemon's own Origin-Host.
     pub origin_host: Option<String>,
+    /// Whose records they are; absent: who connects.
+    pub element: Option<String>,
     /// Whether the server may be on another host.
     pub allow_remote: bool,
     /// Records that may wait for their acknowledgement.
@@ -43,6 +45,7 @@ impl Default for Shipping {
             alternatives: Vec::new(),
             realm: "localdomain".into(),
             origin_host: None,
+            element: None,
             allow_remote: false,
             window: 100,
             request_timeout_ms: 10_000,
@@ -93,6 +96,7 @@ impl Shipping {
             .unwrap_or_else(|| format!("records.{origin_host}"));
         Some(Source {
             kind,
+            element: self.element.clone().unwrap_or_else(|| origin_host.clone()),
             directory,
             name: name.into(),
             server_realm: self.realm.clone(),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 use tollwire_diameter::accounting::AccountingRequest;
 use tollwire_diameter::peer::Backoff;
-use tollwire_diameter::{CommandFlags, Message, ResultCode, dictionary};
+use tollwire_diameter::{CommandFlags, Identity, Message, ResultCode, dictionary};
 
 use super::cursor::Cursor;
 use super::spool::Spool;
@@ -37,6 +37,8 @@ const IDLE: Duration = Duration::from_secs(60);
 pub struct Source {
     /// What they are.
     pub kind: Kind,
+    /// Origin-Host of the records: names the sequence of their numbers.
+    pub element: String,
     /// Folder of the files.
     pub directory: PathBuf,
     /// What the files' names begin with.
@@ -62,8 +64,8 @@ pub struct Figures {
     pub repeated: u64,
     /// Answers that refused a record since the start.
     pub refused: u64,
-    /// Records that vanished from the disk before they were sent, since the start.
-    pub lost: u64,
+    /// Records that were not among the files when their turn came, since the start.
+    pub absent: u64,
     /// Acct-Interim-Interval of the last answer, seconds; 0 if it had none.
     pub interim_seconds: u32,
 }
@@ -98,9 +100,9 @@ pub const GAUGE_ROWS: &[(&str, &str, Reading<Figures>)] = &[
         |figures| figures.refused,
     ),
     (
-        "records_ship_lost",
-        "Records that vanished from disk before they were shipped",
-        |figures| figures.lost,
+        "records_ship_absent",
+        "Records that were not among the files when their turn came",
+        |figures| figures.absent,
     ),
 ];
 
@@ -266,16 +268,21 @@ impl Desk {
             let mut expected = behind.saturating_add(1);
             for line in &lines {
                 if line.number > expected {
-                    self.told.lost += line.number - expected;
-                    tracing::error!(
+                    self.told.absent += line.number - expected;
+                    tracing::warn!(
                         first = expected,
                         last = line.number - 1,
-                        "records are gone from disk that were never sent; the accounting storage shows the gap"
+                        "records that were never sent are not among the files; if no other instance has them, they are lost, \
+                         and the accounting storage shows the gap"
                     );
                 }
                 expected = line.number.saturating_add(1);
             }
-            let (kind, identity) = (self.source.kind, self.node.identity().clone());
+            let kind = self.source.kind;
+            let identity = Identity {
+                origin_host: self.source.element.clone(),
+                origin_realm: self.node.identity().origin_realm.clone(),
+            };
             let realm = self.source.server_realm.clone();
             self.shipment.take(lines.into_iter().map(|line| {
                 let request = request::of(kind, &identity, &realm, line.number, &line.json);

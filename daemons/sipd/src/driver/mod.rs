@@ -116,7 +116,7 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
         Some(source) => {
             let spool = Spool::start(
                 config.record_settings(),
-                &source.node.origin_host,
+                &source.element,
                 owed,
                 told.clone(),
             )
