@@ -27,11 +27,13 @@ impl Chargingd {
         let config = format!(
             "[diameter]\norigin_host = \"chargingd.example\"\norigin_realm = \"example\"\n\
              listen = [\"127.0.0.1:{port}\"]\n[store]\npath = \"{}\"\n\
-             [records]\ndirectory = \"{}\"\n[tariffs]\nfile = \"{}\"\n[admin]\nsocket = \"{}\"\n",
+             [records]\ndirectory = \"{}\"\n[tariffs]\nfile = \"{}\"\n[admin]\nsocket = \"{}\"\n\
+             [accounting_storage]\nenabled = true\npath = \"{}\"\n",
             at("chargingd.db"),
             at("records"),
             at("tariffs.toml"),
             at("admin.sock"),
+            at("accounting.db"),
         );
         let tariffs = "[[tariff]]\nname = \"t\"\nprefixes = [\"\"]\ncurrency = \"EUR\"\n\
                        price_per_minute_micro = 600000\n";

@@ -14,6 +14,7 @@
 pub mod baresip;
 pub mod capture;
 pub mod daemons;
+pub mod disk;
 pub mod media;
 pub mod net;
 pub mod phone;

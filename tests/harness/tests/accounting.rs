@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tollwire_harness::capture::Capture;
 use tollwire_harness::daemons::program;
+use tollwire_harness::disk::SmallDisk;
 use tollwire_harness::sms::PASSWORD;
 use tollwire_harness::sms::load::{self, Progress, Settings};
 use tollwire_harness::sms::scene::{PHONE, Setup, SmsScene, message, route};
@@ -18,7 +19,13 @@ const PORT: u16 = 3_868;
 const SMSCD: &str = "records.smscd.tollwire.example";
 
 fn scene(charging: &str) -> SmsScene {
-    SmsScene::new(Setup {
+    let mut scene = prepare(charging);
+    scene.start();
+    scene
+}
+
+fn prepare(charging: &str) -> SmsScene {
+    SmsScene::prepare(Setup {
         routes: route(
             "phones",
             "4917",
@@ -242,4 +249,25 @@ fn a_gap_is_shown_until_its_records_arrive() {
     let foreign = format!("{requests} && diameter.Accounting-Record-Type != 1");
     assert_eq!(recording.count(&foreign), 0);
     assert_eq!(recording.count("diameter.avp.unknown"), 0);
+}
+
+#[test]
+fn a_storage_without_space_acknowledges_nothing_and_gets_all_in_the_end() {
+    let mut scene = prepare("record");
+    let folder = scene.scratch.path().join("accounting");
+    let disk = SmallDisk::mount(folder.display().to_string(), "2m");
+    scene.start();
+    deliver(&mut scene, 3);
+    wait_for_kept(&scene, SMSCD, (3, 0));
+    disk.fill();
+    deliver(&mut scene, 3);
+    wait_until("a refusal", PATIENCE, || {
+        let log = scene.daemons.log("smscd");
+        log.contains("DIAMETER_OUT_OF_SPACE (4002)")
+    });
+    assert_eq!(kept(&scene, SMSCD), (3, 0));
+    disk.make_room();
+    compare(&scene, SMSCD, "smscd-records");
+    assert_eq!(kept(&scene, SMSCD), (6, 0));
+    drop(scene);
 }

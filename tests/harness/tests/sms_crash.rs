@@ -2,14 +2,12 @@
 //! kept, and paid for once.
 
 use std::collections::HashSet;
-use std::fs;
-use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tollwire_harness::disk::SmallDisk;
 use tollwire_harness::media::unix_ms;
 use tollwire_harness::net::Host;
-use tollwire_harness::process::run;
 use tollwire_harness::sms::PASSWORD;
 use tollwire_harness::sms::load::{self, Outcome, Progress, Settings};
 use tollwire_harness::sms::scene::{Setup, SmsScene, route};
@@ -195,50 +193,12 @@ fn messages_wait_while_charging_is_away_and_are_charged_once_when_it_is_back() {
     assert_eq!(scene.records().len(), MESSAGES as usize);
 }
 
-/// A small file system in memory, unmounted when dropped.
-struct SmallDisk {
-    path: String,
-}
-
-impl SmallDisk {
-    fn mount(path: String, size: &str) -> Self {
-        fs::create_dir_all(&path).expect("a mount point");
-        run(Command::new("mount").args([
-            "-t",
-            "tmpfs",
-            "-o",
-            &format!("size={size}"),
-            "tmpfs",
-            &path,
-        ]));
-        Self { path }
-    }
-
-    /// Leaves no octet free.
-    fn fill(&self) {
-        let file = format!("{}/filler", self.path);
-        let _ = Command::new("dd")
-            .args(["if=/dev/zero", &format!("of={file}"), "bs=4096"])
-            .output();
-    }
-
-    fn make_room(&self) {
-        fs::remove_file(format!("{}/filler", self.path)).expect("the filler is there");
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").args(["--lazy", &self.path]).output();
-    }
-}
-
 #[test]
 fn a_full_disk_refuses_and_recovers_by_itself() {
     const MESSAGES: u32 = 1500;
     let scratch = tollwire_harness::process::Scratch::new();
     let disk = SmallDisk::mount(format!("{}/disk", scratch.path().display()), "24m");
-    let mut scene = paid_scene(Some(&disk.path));
+    let mut scene = paid_scene(Some(disk.path()));
     let settings = settings(&scene, MESSAGES);
     let progress = Progress::default();
     let host = scene.net.b().clone();

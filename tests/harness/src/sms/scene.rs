@@ -358,13 +358,14 @@ impl SmsScene {
     fn write_configurations(&self) {
         let at = |name: &str| self.scratch.path().join(name).display().to_string();
         let hash = tollwire_runtime::password::hash(PASSWORD).expect("a salt");
+        fs::create_dir_all(self.scratch.path().join("accounting")).expect("a folder");
         let (also, storage) = match self.setup.accounting {
             Some(port) => (
                 format!(", \"127.0.0.1:{port}\""),
                 format!(
                     "{}[accounting_storage]\nenabled = true\npath = \"{}\"\n",
                     shipping(port),
-                    at("accounting.db")
+                    at("accounting/accounting.db")
                 ),
             ),
             None => (String::new(), String::new()),
