@@ -10,17 +10,21 @@
 //! | `GET /records?account=&call_id=&from_unix_ms=&until_unix_ms=&limit=` | records, the newest last |
 //! | `GET /ledger?account=&limit=` | entries, the newest last |
 //! | `GET /trial-balance` | [`crate::store::TrialBalance`] |
+//! | `POST /vouchers` with `batch`, `count`, `amount_micro`, `currency`, `expires_unix_ms` | the batch, and its codes: told once |
+//! | `GET /vouchers` | [`crate::voucher::BatchView`] of each batch |
+//! | `GET /audit?account=&who=&until_unix_ms=&limit=` | [`crate::audit::Entry`], the newest last |
 //! | `GET /notifications?limit=` | each channel, and the contacts that are still to be told, the next first |
 //! | `GET /health` | whether this instance is `active`, on `standby` (and who is active), or its database `away` |
 //! | `GET /metrics` | |
 
 use std::path::{Path, PathBuf};
 
-use axum::Router;
 use axum::extract::{Path as UrlPath, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
+use iso_currency::Currency;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -28,14 +32,16 @@ use tollwire_cdr::{ChargeRecord, from_json_line};
 use tollwire_runtime::admin::Problem;
 use tollwire_runtime::clock::Now;
 
+use crate::caller::Caller;
 use crate::core::Core;
-use crate::effect::{AccountView, Refusal};
+use crate::effect::{AccountView, Refusal, Reply};
 use crate::event::Operation;
 use crate::notify;
 use crate::rating::Measure;
 use crate::role::Role;
 use crate::session::{Service, Session};
 use crate::store;
+use crate::voucher::{Code, LARGEST_BATCH};
 
 /// A question to the core, answered in JSON.
 pub(crate) type Question = Box<dyn FnOnce(&Core) -> Result<Value, Refusal> + Send>;
@@ -43,7 +49,14 @@ pub(crate) type Question = Box<dyn FnOnce(&Core) -> Result<Value, Refusal> + Sen
 /// What an operator's request wants of the driver.
 pub(crate) enum Ask {
     /// A change; replied to when it is stored.
-    Change(Operation, oneshot::Sender<Result<AccountView, Refusal>>),
+    Change {
+        /// Who wants it.
+        who: Box<str>,
+        /// What.
+        operation: Operation,
+        /// Where to say what came of it.
+        reply: oneshot::Sender<Result<Reply, Refusal>>,
+    },
     /// A look at the core.
     Look(Question, oneshot::Sender<Result<Value, Refusal>>),
 }
@@ -123,6 +136,7 @@ impl From<Refusal> for Problem {
             Refusal::NotFound(_) => StatusCode::NOT_FOUND,
             Refusal::Conflict(_) => StatusCode::CONFLICT,
             Refusal::Invalid(_) => StatusCode::BAD_REQUEST,
+            Refusal::TooOften { .. } => StatusCode::TOO_MANY_REQUESTS,
             Refusal::NotStored | Refusal::Standby(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, refusal.to_string())
@@ -143,6 +157,8 @@ pub(crate) fn router(routes: Routes) -> Router {
         .route("/ledger", get(ledger))
         .route("/trial-balance", get(trial_balance))
         .route("/notifications", get(notifications))
+        .route("/vouchers", get(vouchers).post(issue))
+        .route("/audit", get(audit))
         .with_state(routes)
 }
 
@@ -157,21 +173,34 @@ impl Routes {
                 serde_json::to_value(found).map_err(|error| Refusal::Invalid(error.to_string()))
             })
         });
-        self.ask(Ask::Look(look, sender), receiver).await
+        self.ask(Ask::Look(look, sender), receiver)
+            .await
+            .into_response()
+    }
+
+    /// What came of a change.
+    async fn change(&self, caller: &Caller, operation: Operation) -> Result<Json<Reply>, Problem> {
+        let (reply, receiver) = oneshot::channel();
+        let ask = Ask::Change {
+            who: caller.who().into(),
+            operation,
+            reply,
+        };
+        self.ask(ask, receiver).await
     }
 
     async fn ask<T: Serialize>(
         &self,
         ask: Ask,
         reply: oneshot::Receiver<Result<T, Refusal>>,
-    ) -> Response {
+    ) -> Result<Json<T>, Problem> {
+        let stopping = || Problem::unavailable("the daemon is stopping");
         if self.asks.send(ask).await.is_err() {
-            return Problem::unavailable("the daemon is stopping").into_response();
+            return Err(stopping());
         }
         match reply.await {
-            Ok(Ok(found)) => Json(found).into_response(),
-            Ok(Err(refusal)) => Problem::from(refusal).into_response(),
-            Err(_) => Problem::unavailable("the daemon is stopping").into_response(),
+            Ok(found) => found.map(Json).map_err(Problem::from),
+            Err(_) => Err(stopping()),
         }
     }
 }
@@ -207,9 +236,82 @@ async fn account(State(routes): State<Routes>, UrlPath(name): UrlPath<String>) -
     routes.look(move |core| core.view(&name)).await
 }
 
-async fn operation(State(routes): State<Routes>, Json(operation): Json<Operation>) -> Response {
-    let (sender, receiver) = oneshot::channel();
-    routes.ask(Ask::Change(operation, sender), receiver).await
+async fn operation(
+    State(routes): State<Routes>,
+    Extension(caller): Extension<Caller>,
+    Json(operation): Json<Operation>,
+) -> Response {
+    routes.change(&caller, operation).await.into_response()
+}
+
+/// Vouchers to make.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Issue {
+    batch: Box<str>,
+    count: usize,
+    amount_micro: i64,
+    currency: Currency,
+    expires_unix_ms: i64,
+}
+
+/// The one time that codes are told.
+#[derive(Serialize)]
+struct Issued {
+    batch: Reply,
+    codes: Vec<String>,
+}
+
+async fn issue(
+    State(routes): State<Routes>,
+    Extension(caller): Extension<Caller>,
+    Json(issue): Json<Issue>,
+) -> Result<Response, Problem> {
+    if issue.count > LARGEST_BATCH {
+        let what = format!("a batch has 1 to {LARGEST_BATCH} vouchers");
+        return Err(Problem::bad_request(what));
+    }
+    let codes: Vec<Code> = (0..issue.count)
+        .map(|_| Code::random())
+        .collect::<Result<_, _>>()
+        .map_err(|error| Problem::unavailable(format!("no random numbers: {error}")))?;
+    let operation = Operation::IssueVouchers {
+        batch: issue.batch,
+        amount_micro: issue.amount_micro,
+        currency: issue.currency,
+        expires_unix_ms: issue.expires_unix_ms,
+        hashes: codes.iter().map(Code::hash).collect(),
+    };
+    let Json(batch) = routes.change(&caller, operation).await?;
+    let codes = codes.iter().map(Code::reveal).collect();
+    Ok(Json(Issued { batch, codes }).into_response())
+}
+
+async fn vouchers(State(routes): State<Routes>) -> Response {
+    routes.look(|core| Ok(core.voucher_batches())).await
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct AuditQuery {
+    account: String,
+    who: String,
+    until_unix_ms: Option<i64>,
+    limit: Option<u32>,
+}
+
+async fn audit(State(routes): State<Routes>, Query(query): Query<AuditQuery>) -> Response {
+    blocking(move || {
+        let query = store::AuditQuery {
+            account: query.account,
+            who: query.who,
+            until_unix_ms: query.until_unix_ms,
+            limit: query.limit.unwrap_or(100).min(10_000),
+        };
+        let found = routes.store.ask(|store| store::audit(store, &query));
+        found.map_err(|error| error.to_string())
+    })
+    .await
 }
 
 async fn sessions(State(routes): State<Routes>) -> Response {

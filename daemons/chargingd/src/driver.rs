@@ -31,9 +31,11 @@ use tollwire_runtime::{admin as runtime_admin, notify};
 use crate::accounting::{self, Recorder};
 use crate::admin::{self, Ask, Routes};
 use crate::answer;
+use crate::audit;
+use crate::caller;
 use crate::config::Config;
 use crate::core::{Core, State};
-use crate::effect::{AccountView, Effect, Mutation, Refusal};
+use crate::effect::{Effect, Mutation, Refusal, Reply};
 use crate::event::Event;
 use crate::invoice::{self, Closer, Keep};
 use crate::notify::{Handle, Key, Notification, Service, Write};
@@ -71,8 +73,8 @@ enum Waiting {
         answer: Message,
     },
     Reply {
-        sender: oneshot::Sender<Result<AccountView, Refusal>>,
-        result: Result<AccountView, Refusal>,
+        sender: oneshot::Sender<Result<Reply, Refusal>>,
+        result: Result<Reply, Refusal>,
     },
     Abort {
         node: NodeHandle,
@@ -157,7 +159,7 @@ struct Driver {
     recorder: Option<Recorder>,
     token: u64,
     asked: HashMap<u64, Asked>,
-    operators: HashMap<u64, oneshot::Sender<Result<AccountView, Refusal>>>,
+    operators: HashMap<u64, oneshot::Sender<Result<Reply, Refusal>>>,
     tell: Handle,
     closer: Closer,
 }
@@ -243,7 +245,8 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     };
     let router = admin::router(routes)
         .merge(accounting::router(&config.accounting_storage))
-        .merge(invoice::router(closer.clone()));
+        .merge(invoice::router(closer.clone()))
+        .layer(axum::middleware::from_fn(caller::of_socket));
     let _serving =
         runtime_admin::serve(&config.admin.socket, config.admin.metrics, router, &metrics)
             .await
@@ -424,15 +427,29 @@ impl Driver {
                 let found = elsewhere.map_or_else(|| look(&self.core), Err);
                 let _ = sender.send(found);
             }
-            Ask::Change(operation, sender) => {
+            Ask::Change {
+                who,
+                operation,
+                reply: sender,
+            } => {
                 let elsewhere = self.role.borrow().refuse_operator();
                 if let Some(refusal) = elsewhere {
                     return drop(sender.send(Err(refusal)));
                 }
                 let token = self.next_token();
                 self.operators.insert(token, sender);
+                let now = Now::read();
+                let description = audit::Description::of(&operation);
                 let event = Event::Operator { token, operation };
-                self.core.handle(Now::read(), event, effects);
+                self.core.handle(now, event, effects);
+                let result = effects.iter().find_map(|effect| match effect {
+                    Effect::Reply { token: of, result } if *of == token => Some(result),
+                    _ => None,
+                });
+                if let Some(result) = result {
+                    let entry = description.outcome(now.unix_ms, &who, result);
+                    effects.push(Effect::Store(Mutation::Audit(Box::new(entry))));
+                }
             }
         }
     }

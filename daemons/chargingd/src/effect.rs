@@ -5,10 +5,12 @@ use thiserror::Error;
 use tollwire_cdr::ChargeRecord;
 
 use crate::account::Account;
+use crate::audit;
 use crate::ledger::Entry;
 use crate::notify::{Key, Notification, Waiting};
 use crate::service_account::ServiceAccount;
 use crate::session::{Outcome, Session};
+use crate::voucher::{Batch, BatchView, Voucher};
 
 /// One thing for the driver to do.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,8 +28,8 @@ pub enum Effect {
     Reply {
         /// The request.
         token: u64,
-        /// The account as it is now, or why not.
-        result: Result<AccountView, Refusal>,
+        /// What is so now, or why not.
+        result: Result<Reply, Refusal>,
     },
     /// Ask the client to come back for more units of a service (RAR).
     ReAuthorize {
@@ -66,6 +68,12 @@ pub enum Mutation {
     NotificationLater(Box<Waiting>),
     /// A contact that is told no more.
     NotificationEnded(Box<Key>),
+    /// A new or changed batch of vouchers.
+    VoucherBatch(Box<Batch>),
+    /// A new or redeemed voucher.
+    Voucher(Box<Voucher>),
+    /// Who changed something.
+    Audit(Box<audit::Entry>),
     /// An identity and its account; `None` takes it away.
     Identity(Box<str>, Option<Box<str>>),
     /// A line of the ledger.
@@ -78,6 +86,16 @@ pub enum Mutation {
     Invoicing(Box<crate::invoice::rows::Row>),
     /// A record, to be written to the files.
     Record(Box<ChargeRecord>),
+}
+
+/// What an operator is told of a change.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Reply {
+    /// The account as it is now.
+    Account(Box<AccountView>),
+    /// The batch of vouchers.
+    Batch(Box<BatchView>),
 }
 
 /// An account as the operator sees it.
@@ -108,6 +126,12 @@ pub enum Refusal {
     /// A value that does not do.
     #[error("{0}")]
     Invalid(String),
+    /// Too many wrong codes.
+    #[error("too many wrong codes: try again in {seconds} s")]
+    TooOften {
+        /// When the next one is looked at.
+        seconds: u64,
+    },
     /// The store cannot write now.
     #[error("not stored: the disk or the database is full, failing or away; see the log")]
     NotStored,

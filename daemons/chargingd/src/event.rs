@@ -8,6 +8,7 @@ use tollwire_diameter::credit_control::CreditControlRequest;
 use crate::core::Rules;
 use crate::notify::Contact;
 use crate::service_account::Terms;
+use crate::voucher;
 
 /// One thing that happened.
 #[derive(Debug)]
@@ -148,6 +149,33 @@ pub enum Operation {
     RemoveIdentity {
         /// SIP URI or number.
         identity: String,
+    },
+    /// Vouchers that can be redeemed from now on.
+    IssueVouchers {
+        /// Names them together; there is one batch of a name.
+        batch: Box<str>,
+        /// What each is worth, micro-units.
+        amount_micro: i64,
+        /// Of this.
+        currency: Currency,
+        /// From when on they are worth nothing, milliseconds since 1970.
+        expires_unix_ms: i64,
+        /// SHA-256 of each code, hexadecimal.
+        hashes: Vec<voucher::Hash>,
+    },
+    /// A voucher's money goes to an account, once for ever. Under the same reference it is answered again.
+    RedeemVoucher {
+        /// The account.
+        account: Box<str>,
+        /// What is printed on it.
+        code: voucher::Code,
+        /// The request's name.
+        reference: String,
+    },
+    /// What is left of a batch cannot be redeemed any more.
+    VoidVouchers {
+        /// The batch.
+        batch: Box<str>,
     },
     /// A notification without an occasion, to try the way.
     TestNotification {

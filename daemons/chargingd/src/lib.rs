@@ -7,7 +7,9 @@ pub mod account;
 pub mod accounting;
 mod admin;
 mod answer;
+pub mod audit;
 pub mod calendar;
+mod caller;
 pub mod class;
 pub mod config;
 pub mod core;
@@ -23,5 +25,6 @@ mod role;
 pub mod service_account;
 pub mod session;
 pub mod store;
+pub mod voucher;
 
 pub use driver::main;

@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 
 use axum::Json;
 use axum::Router;
+use axum::extract::connect_info::Connected;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::serve::IncomingStream;
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, UnixListener};
 
@@ -93,10 +95,27 @@ pub fn bind(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     Ok((listener, SocketFile(path.to_owned())))
 }
 
+/// Who is at the other end of a Unix socket, as the kernel tells; routes get it by `axum::extract::ConnectInfo`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// The user.
+    pub uid: Option<u32>,
+}
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        let credentials = stream.io().peer_cred();
+        Self {
+            uid: credentials.ok().map(|peer| peer.uid()),
+        }
+    }
+}
+
 /// Serves `router` on `path` until the task is dropped.
 pub fn serve_unix(path: &Path, router: Router) -> io::Result<Serving> {
     let (listener, file) = bind(path)?;
     let task = tokio::spawn(async move {
+        let router = router.into_make_service_with_connect_info::<Peer>();
         // axum::serve ends only with its task.
         let _ = axum::serve(listener, router).await;
     });

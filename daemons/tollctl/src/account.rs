@@ -128,7 +128,7 @@ struct View {
     service_accounts: Vec<service::View>,
 }
 
-fn name(text: &str) -> Result<String, String> {
+pub(crate) fn name(text: &str) -> Result<String, String> {
     if is_name(text) {
         Ok(text.to_owned())
     } else {
@@ -136,7 +136,7 @@ fn name(text: &str) -> Result<String, String> {
     }
 }
 
-fn currency(text: &str) -> Result<Currency, String> {
+pub(crate) fn currency(text: &str) -> Result<Currency, String> {
     Currency::from_code(&text.to_ascii_uppercase())
         .ok_or_else(|| "a currency is an ISO 4217 code, like EUR".into())
 }
@@ -275,6 +275,15 @@ async fn top_up(
         .post(Daemon::Chargingd, "/operations", &operation)
         .await
         .map_err(|failure| failure.with_reference(&reference))?;
+    show_with(context, &reference, answer)
+}
+
+/// The account after what was asked for under this name.
+pub(crate) fn show_with(
+    context: &mut Context<'_>,
+    reference: &str,
+    answer: Value,
+) -> Result<(), Failure> {
     if context.json {
         return context.print_json(&json!({ "reference": reference, "account": answer }));
     }
@@ -282,7 +291,7 @@ async fn top_up(
     show(context, answer)
 }
 
-fn made_up() -> Result<String, Failure> {
+pub(crate) fn made_up() -> Result<String, Failure> {
     let mut octets = [0; REFERENCE_OCTETS];
     getrandom::fill(&mut octets).map_err(|error| {
         Failure::Wrong(format!("no random numbers ({error}): give --reference"))

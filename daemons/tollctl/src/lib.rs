@@ -4,6 +4,7 @@
 
 mod account;
 mod accounting;
+mod audit;
 mod calls;
 mod context;
 mod failure;
@@ -21,6 +22,7 @@ mod subscriber;
 mod table;
 mod tariff;
 mod time;
+mod voucher;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -53,6 +55,11 @@ enum Command {
     /// Accounts and their money.
     #[command(subcommand)]
     Account(account::Account),
+    /// Codes that are worth money once.
+    #[command(subcommand)]
+    Voucher(voucher::Voucher),
+    /// Who changed what in chargingd, the newest last.
+    Audit(audit::Audit),
     /// Who may register and call.
     #[command(subcommand)]
     Subscriber(subscriber::Subscriber),
@@ -135,6 +142,8 @@ fn report(failure: &Failure) -> ExitCode {
 async fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
     match command {
         Command::Account(command) => account::run(command, context).await,
+        Command::Voucher(command) => voucher::run(command, context).await,
+        Command::Audit(command) => audit::run(command, context).await,
         Command::Subscriber(command) => subscriber::run(command, context).await,
         Command::Bindings => subscriber::bindings(context).await,
         Command::Calls => calls::list(context).await,

@@ -26,6 +26,7 @@ mod purse;
 mod recharge;
 mod request;
 mod supervision;
+mod voucher;
 mod watch;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -40,6 +41,7 @@ use crate::event::Event;
 use crate::rating::RatingTable;
 use crate::service_account::ServiceAccount;
 use crate::session::Session;
+use crate::voucher::{Batch, Voucher};
 
 /// What the operator decides about grants. Times in seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +105,10 @@ pub struct State {
     pub identities: Vec<(Box<str>, Box<str>)>,
     /// Sessions, closed ones that are remembered included.
     pub sessions: Vec<Session>,
+    /// Batches of vouchers.
+    pub voucher_batches: Vec<Batch>,
+    /// Vouchers, redeemed ones included.
+    pub vouchers: Vec<Voucher>,
     /// Keys of the operator's ledger entries, so that a payment happens once.
     pub references: Vec<String>,
     /// Sequence number of the last record made.
@@ -170,6 +176,7 @@ pub struct Core {
     /// Closed sessions by the time they were closed.
     closed: BTreeSet<(i64, Box<str>)>,
     references: HashSet<String>,
+    vouchers: voucher::Vouchers,
     last_record: u64,
     last_notification: u64,
     /// When the last event came, to see the clock go back.
@@ -198,6 +205,7 @@ impl Core {
             by_account: HashMap::new(),
             closed: BTreeSet::new(),
             references: state.references.into_iter().collect(),
+            vouchers: voucher::Vouchers::new(state.voucher_batches, state.vouchers),
             last_record: state.last_record,
             last_notification: state.last_notification,
             // The calendar is looked at anew with the first event.

@@ -5,11 +5,12 @@ use tollwire_runtime::clock::Now;
 use super::Core;
 use super::purse::{Keys, Posting};
 use crate::account::{Account, Profile, canonical_identity, is_name};
-use crate::effect::{AccountView, Effect, Mutation, Refusal};
+use crate::effect::{AccountView, Effect, Mutation, Refusal, Reply};
 use crate::event::Operation;
 use crate::ledger::{About, Commodity, cash};
 use crate::notify::{Kind, Notification};
 use crate::service_account::LARGEST as LARGEST_MICRO;
+use crate::voucher::Batch;
 
 /// Octets of a reference and of an identity.
 pub(super) const MAX_REFERENCE: usize = 200;
@@ -20,8 +21,49 @@ impl Core {
         now: Now,
         operation: Operation,
         effects: &mut Vec<Effect>,
+    ) -> Result<Reply, Refusal> {
+        let batch = match operation {
+            Operation::IssueVouchers {
+                batch,
+                amount_micro,
+                currency,
+                expires_unix_ms,
+                hashes,
+            } => {
+                let batch = Batch {
+                    name: batch,
+                    amount_micro,
+                    currency,
+                    expires_unix_ms,
+                    issued_unix_ms: now.unix_ms,
+                    voided_unix_ms: None,
+                };
+                self.issue_vouchers(now, batch, hashes, effects)?
+            }
+            Operation::VoidVouchers { batch } => self.void_vouchers(now, &batch, effects)?,
+            of_account => {
+                let view = self.operate_account(now, of_account, effects)?;
+                return Ok(Reply::Account(Box::new(view)));
+            }
+        };
+        Ok(Reply::Batch(Box::new(batch)))
+    }
+
+    fn operate_account(
+        &mut self,
+        now: Now,
+        operation: Operation,
+        effects: &mut Vec<Effect>,
     ) -> Result<AccountView, Refusal> {
         match operation {
+            Operation::IssueVouchers { .. } | Operation::VoidVouchers { .. } => {
+                Err(Refusal::Invalid("no operation of an account".into()))
+            }
+            Operation::RedeemVoucher {
+                account,
+                code,
+                reference,
+            } => self.redeem_voucher(now, &account, &code, &reference, effects),
             Operation::CreateAccount {
                 name,
                 payment,

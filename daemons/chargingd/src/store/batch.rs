@@ -7,6 +7,7 @@ use serde::Serialize;
 use tollwire_cdr::Payment;
 
 use super::backend::{Cause, Value};
+use super::{audit, voucher};
 use crate::effect::Mutation;
 use crate::invoice::rows::Row as Invoicing;
 use crate::notify::Contact;
@@ -178,7 +179,7 @@ static PERIOD: Table = Table {
 };
 
 /// Every table that changes are written to; those that others refer to come first.
-pub(super) static TABLES: [&Table; 12] = [
+pub(super) static TABLES: [&Table; 15] = [
     &ACCOUNT,
     &SERVICE_ACCOUNT,
     &IDENTITY,
@@ -191,6 +192,9 @@ pub(super) static TABLES: [&Table; 12] = [
     &INVOICE,
     &SETTLEMENT,
     &PERIOD,
+    &voucher::VOUCHER_BATCH,
+    &voucher::VOUCHER,
+    &audit::AUDIT,
 ];
 
 impl Table {
@@ -352,6 +356,9 @@ fn replaced(mutation: &Mutation) -> Option<(&'static Table, &str)> {
         Mutation::Entry(_)
         | Mutation::ForgetSessions(_)
         | Mutation::Record(_)
+        | Mutation::VoucherBatch(_)
+        | Mutation::Voucher(_)
+        | Mutation::Audit(_)
         | Mutation::Notification(_)
         | Mutation::NotificationLater(_)
         | Mutation::NotificationEnded(_)
@@ -464,6 +471,11 @@ fn written_as(mutation: &Mutation) -> Result<Written<'_>, Cause> {
             )
         }
         Mutation::Invoicing(row) => invoicing(row),
+        Mutation::VoucherBatch(batch) => {
+            Written::Row(&voucher::VOUCHER_BATCH, voucher::batch_row(batch))
+        }
+        Mutation::Voucher(one) => Written::Row(&voucher::VOUCHER, voucher::row(one)),
+        Mutation::Audit(entry) => Written::Row(&audit::AUDIT, audit::row(entry)),
         Mutation::NotificationEnded(key) => Written::Removal(Removal {
             sql: "DELETE FROM notification WHERE key = $1",
             parameter: row_key(key.id, &key.contact),

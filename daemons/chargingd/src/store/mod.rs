@@ -7,6 +7,7 @@
 //! A database is a [`Backend`]: it answers questions and writes a [`Batch`]. What a change becomes in rows stands in
 //! [`batch`], what is asked in [`read`], once for all of them.
 
+mod audit;
 mod backend;
 mod batch;
 mod invoice;
@@ -16,6 +17,7 @@ mod postgres;
 mod read;
 mod schema;
 mod sqlite;
+mod voucher;
 mod writer;
 
 use std::sync::mpsc::{Sender, channel};
@@ -26,6 +28,7 @@ use tollwire_cdr::ChargeRecord;
 use crate::core::State;
 use crate::effect::Mutation;
 
+pub use audit::{AuditQuery, audit};
 pub use backend::{Backend, Cause, Mismatch, Queries, Row, Standing, Unwritten, Value};
 pub use batch::{Batch, Removal, Repeated, Rows, Table, Type};
 pub use invoice::{

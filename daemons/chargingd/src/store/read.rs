@@ -7,6 +7,7 @@ use tollwire_cdr::{ChargeRecord, Payment};
 
 use super::backend::{Cause, Queries, Row, Value};
 use super::batch::NOTIFICATIONS;
+use super::voucher;
 use crate::account::Account;
 use crate::core::State;
 use crate::ledger::{About, Commodity, Entry};
@@ -27,6 +28,8 @@ pub(super) fn state(store: &mut dyn Queries) -> Result<State, Cause> {
             Ok((row.text(0)?.into(), row.text(1)?.into()))
         })?,
         sessions: all(store, "SELECT value FROM session", |row| json(row, 0))?,
+        voucher_batches: all(store, voucher::BATCHES, voucher::read_batch)?,
+        vouchers: all(store, voucher::VOUCHERS, voucher::read)?,
         // Those that begin with "top-up " and the like: '!' follows the space.
         references: all(
             store,

@@ -8,6 +8,8 @@ pub(super) const MIGRATIONS: &[&str] = &[
     NOTIFICATIONS,
     SEVERAL_SERVICES,
     INVOICES,
+    VOUCHERS,
+    AUDIT,
 ];
 
 /// Amounts are micro-units.
@@ -125,4 +127,38 @@ CREATE TABLE period (
     closed_unix_ms        INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX service_account_account ON service_account (account);
+";
+
+/// Codes are not stored: `hash` is SHA-256 of one. An account without a name has not redeemed it; 0 is no time.
+const VOUCHERS: &str = "
+CREATE TABLE voucher_batch (
+    name            TEXT PRIMARY KEY,
+    amount_micro    INTEGER NOT NULL,
+    currency        TEXT NOT NULL,
+    expires_unix_ms INTEGER NOT NULL,
+    issued_unix_ms  INTEGER NOT NULL,
+    voided_unix_ms  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE voucher (
+    hash      TEXT PRIMARY KEY,
+    batch     TEXT NOT NULL REFERENCES voucher_batch (name),
+    account   TEXT NOT NULL,
+    reference TEXT NOT NULL,
+    unix_ms   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX voucher_batch_of ON voucher (batch, hash);
+";
+
+/// Who changed what. Only ever added to.
+const AUDIT: &str = "
+CREATE TABLE audit (
+    id        INTEGER PRIMARY KEY,
+    unix_ms   INTEGER NOT NULL,
+    who       TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    account   TEXT NOT NULL,
+    detail    TEXT NOT NULL,
+    outcome   TEXT NOT NULL
+) STRICT;
+CREATE INDEX audit_account ON audit (account, id);
 ";

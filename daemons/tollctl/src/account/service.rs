@@ -10,9 +10,9 @@ use chargingd::service_account::{Recharge, RechargeAmount, Terms, UnitPrice};
 use clap::{Args, Subcommand};
 use jiff::civil::Time;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{made_up, name, show};
+use super::{made_up, name, show, show_with};
 use crate::context::{Context, Daemon, encode};
 use crate::failure::Failure;
 use crate::table::Table;
@@ -391,11 +391,7 @@ async fn recharge(context: &mut Context<'_>, request: OnRequest) -> Result<(), F
         .post(Daemon::Chargingd, "/operations", &operation)
         .await
         .map_err(|failure| failure.with_reference(&reference))?;
-    if context.json {
-        return context.print_json(&json!({ "reference": reference, "account": answer }));
-    }
-    context.print_line(&format!("{:<12}  {reference}", "reference"))?;
-    show(context, answer)
+    show_with(context, &reference, answer)
 }
 
 async fn look(

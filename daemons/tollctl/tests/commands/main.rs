@@ -11,3 +11,4 @@ mod service_account;
 mod slp;
 mod standing;
 mod subscriber;
+mod voucher;
