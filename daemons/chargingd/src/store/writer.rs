@@ -175,9 +175,12 @@ impl<A: After> Writer<A> {
         if self.written.is_some() {
             match self.write(std::iter::empty()) {
                 Ok(()) => self.written = None,
-                Err(error) => self.fail(&error),
+                Err(error) => {
+                    tracing::warn!(%error, "records that are in the files stay in the outbox for now");
+                }
             }
-        } else if let Err(error) = self.backend.check() {
+        }
+        if let Err(error) = self.backend.check() {
             self.fail(&error);
         }
     }

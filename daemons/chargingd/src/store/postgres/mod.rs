@@ -51,6 +51,7 @@ pub(super) struct Postgres {
 struct Session {
     client: Client,
     statements: HashMap<String, Statement>,
+    prepared: bool,
     locked: bool,
     /// The row of `writer`, and transactions counted in it.
     epoch: Option<(i64, i64)>,
@@ -135,6 +136,7 @@ impl Session {
             Ok(Self {
                 client,
                 statements: HashMap::new(),
+                prepared: false,
                 locked: false,
                 epoch: None,
             })
@@ -153,8 +155,9 @@ impl Session {
 
     async fn lock(&mut self) -> Result<bool, Error> {
         if !self.locked {
-            let sql = "SELECT pg_try_advisory_lock($1, $2)";
-            let row = self.client.query_one(sql, &[&LOCKS, &WRITER]).await?;
+            let statement = (self.statement("SELECT pg_try_advisory_lock($1, $2)")).await?;
+            let row = self.client.query_one(&statement, &[&LOCKS, &WRITER]);
+            let row = row.await?;
             self.locked = row.get(0);
         }
         Ok(self.locked)
@@ -209,7 +212,10 @@ impl Session {
     }
 
     async fn begin(&mut self, server: &Server, instance: &str) -> Result<Standing, Cause> {
-        schema::prepare(&self.client).await?;
+        if !self.prepared {
+            schema::prepare(&self.client).await?;
+            self.prepared = true;
+        }
         if !self.lock().await.map_err(explain)? {
             return match self.active().await.map_err(explain)? {
                 Some((writer, _)) if writer == instance => {
