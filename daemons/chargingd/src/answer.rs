@@ -9,7 +9,7 @@ use tollwire_diameter::credit_control::{
     GrantedServiceUnit, MultipleServicesCreditControl, RedirectAddressType, RedirectServer,
     UnitValue,
 };
-use tollwire_diameter::{DecodeError, Fault, Identity, Message, ResultCode, dictionary};
+use tollwire_diameter::{DecodeError, Fault, Identity, Message, ResultCode, Time, dictionary};
 
 use crate::class::WhenShort;
 use crate::session::{Granted, Outcome, ServiceOutcome};
@@ -87,7 +87,10 @@ pub fn credit_control(
 }
 
 fn service_of(service: &ServiceOutcome) -> MultipleServicesCreditControl {
-    let mut unit = GrantedServiceUnit::default();
+    let mut unit = GrantedServiceUnit {
+        tariff_time_change: service.tariff_change_unix_ms.map(Time::from_unix_ms),
+        ..GrantedServiceUnit::default()
+    };
     let mut time_quota_threshold = None;
     let mut volume_quota_threshold = None;
     match service.granted {

@@ -76,6 +76,12 @@ pub struct Service {
     /// The customer was told of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub told: bool,
+    /// When the last grant was given, milliseconds since 1970.
+    #[serde(default)]
+    pub granted_unix_ms: i64,
+    /// The tariff change that the client was told of with it: what it uses from then on it reports apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change_unix_ms: Option<i64>,
     /// When the client has to ask again; 0 if nothing is granted. Milliseconds since 1970.
     #[serde(default)]
     pub valid_until_unix_ms: i64,
@@ -131,6 +137,21 @@ pub(crate) fn plus(one: Used, other: Used) -> Used {
         octets: one.octets.saturating_add(other.octets),
         events: one.events.saturating_add(other.events),
     }
+}
+
+/// A report in two parts: before and behind the tariff change.
+pub(crate) fn split(used: Used, after: Used) -> (Used, Used) {
+    let after = Used {
+        seconds: after.seconds.min(used.seconds),
+        octets: after.octets.min(used.octets),
+        events: after.events.min(used.events),
+    };
+    let before = Used {
+        seconds: used.seconds - after.seconds,
+        octets: used.octets - after.octets,
+        events: used.events - after.events,
+    };
+    (before, after)
 }
 
 /// Units of `used` in its measure.
@@ -200,6 +221,8 @@ impl Service {
             shares: Vec::new(),
             short: None,
             told: false,
+            granted_unix_ms: 0,
+            change_unix_ms: None,
             valid_until_unix_ms: 0,
             asked_back: false,
             late: None,
@@ -211,17 +234,15 @@ impl Service {
         self.rating_group == rating_group && self.service_identifiers == service_identifiers
     }
 
-    /// Its stints with `more` used in the last one; in one that begins at `from_unix_ms` if there is none.
-    pub fn stints_with(&self, from_unix_ms: i64, more: Used) -> Vec<Stint> {
-        let mut stints = self.stints.clone();
-        match stints.last_mut() {
-            Some(last) => last.used = plus(last.used, more),
-            None => stints.push(Stint {
+    /// Its stints; one that begins at `from_unix_ms` if there is none.
+    pub fn stints_from(&self, from_unix_ms: i64) -> Vec<Stint> {
+        match self.stints.is_empty() {
+            true => vec![Stint {
                 from_unix_ms,
-                used: more,
-            }),
+                used: Used::default(),
+            }],
+            false => self.stints.clone(),
         }
-        stints
     }
 
     /// Whether any unit of its measure was used.

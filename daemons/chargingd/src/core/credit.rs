@@ -15,7 +15,7 @@ use super::request::{Asked, learn};
 use crate::account::Account;
 use crate::effect::Effect;
 use crate::rating::{Measure, Query, Used};
-use crate::session::{Answered, Facts, Outcome, Price, Service, ServiceOutcome, Session};
+use crate::session::{Answered, Facts, Outcome, Price, Service, ServiceOutcome, Session, split};
 
 /// Reports may lie this much beyond the wall clock: two clocks, and whole started seconds.
 const CLOCK_TOLERANCE_SECONDS: u64 = 2;
@@ -266,7 +266,8 @@ impl Core {
         }
         let answer = session.facts.answer_unix_ms;
         let account = session.account.clone();
-        self.consume(&account, service, believed, (answer, beyond), keys, effects);
+        let report = split(believed, asked.after);
+        self.consume(&account, service, report, (answer, beyond), keys, effects);
     }
 
     /// What is believed of a report: never more than was granted, nor more seconds than have passed. A post-paid client
@@ -312,7 +313,8 @@ impl Core {
         for service in &mut session.services {
             if !service.shares.is_empty() {
                 let how = (None, Beyond::Nothing);
-                self.consume(&account, service, Used::default(), how, keys, effects);
+                let nothing = (Used::default(), Used::default());
+                self.consume(&account, service, nothing, how, keys, effects);
             }
         }
     }

@@ -44,15 +44,15 @@ pub(super) fn used_of(measure: Measure, units: u64) -> Used {
 }
 
 impl Core {
-    /// Holds what up to `want` units of a service may cost. `begins` are the moments at which its first priced unit may
-    /// be used; the dearest counts.
+    /// Holds what up to `want` units of a service may cost. `bases` are the stints that they may
+    /// be added to; the dearest counts.
     pub(super) fn reserve(
         &mut self,
         now: Now,
         account: &str,
         service: &Service,
         payers: &Payers,
-        (want, begins): (u64, &[i64]),
+        (want, bases): (u64, &[Vec<Stint>]),
         effects: &mut Vec<Effect>,
     ) -> Reserved {
         let Price::Tariff(tariff) = &service.price else {
@@ -88,9 +88,9 @@ impl Core {
         let of_money = self.of_money(account, payers);
         let price = |units: u64| {
             let more = used_of(tariff.measure(), units);
-            begins
+            bases
                 .iter()
-                .map(|from| tariff.price_of_stints(&service.stints_with(*from, more)))
+                .map(|base| tariff.price_of_stints(&with(base, more)))
                 .max()
                 .unwrap_or(i64::MAX)
                 .saturating_sub(service.priced_micro)
@@ -100,7 +100,7 @@ impl Core {
             self.fill_all(now, &of_money, price(left), effects);
         }
         let pool = self.pool(&of_money);
-        let affordable = most(tariff, begins, service, pool);
+        let affordable = most(tariff, bases, service, pool);
         let priced = affordable.min(left);
         if priced > 0 {
             let cost = price(priced);
@@ -169,7 +169,9 @@ impl Core {
         let held = pool.saturating_add(service.held_micro());
         payers.purses.iter().any(|purse| access(purse))
             || units.iter().any(|purse| self.available(purse) > 0)
-            || pool > 0 && most(tariff, &[now.unix_ms], service, held) > service.granted
+            || pool > 0
+                && most(tariff, &[service.stints_from(now.unix_ms)], service, held)
+                    > service.granted
     }
 
     /// Units that `account` could pay for beyond what a service has used.
@@ -191,7 +193,12 @@ impl Core {
         units
             .saturating_add(held_units)
             .unsigned_abs()
-            .saturating_add(most(tariff, &[now.unix_ms], service, pool))
+            .saturating_add(most(
+                tariff,
+                &[service.stints_from(now.unix_ms)],
+                service,
+                pool,
+            ))
     }
 
     /// Debits a report and releases the rest of what was held. `covered` says how the report is covered.
@@ -199,7 +206,7 @@ impl Core {
         &mut self,
         account: &str,
         service: &mut Service,
-        report: Used,
+        (before, after): (Used, Used),
         (answer_unix_ms, beyond): (Option<i64>, Beyond),
         keys: &mut Keys,
         effects: &mut Vec<Effect>,
@@ -208,6 +215,7 @@ impl Core {
             return;
         };
         let measure = tariff.measure();
+        let report = plus(before, after);
         let shares = std::mem::take(&mut service.shares);
         self.release(&shares);
         let units = units_of(measure, report);
@@ -235,11 +243,27 @@ impl Core {
                 .unix_ms
                 .saturating_sub(amount(report.seconds).saturating_mul(1000));
             // With the answer, or where the units ended.
-            let from = match !service.is_used() && !had_units {
-                true => answer_unix_ms.unwrap_or(reported),
-                false => reported,
+            let from = match measure {
+                Measure::Volume | Measure::Events => service.granted_unix_ms,
+                _ if !service.is_used() && !had_units => answer_unix_ms.unwrap_or(reported),
+                _ => reported,
             };
-            add_stint(service, &tariff, from, priced);
+            // What was used behind a tariff change was used last, and so is what units did not cover.
+            let later = units_of(measure, after).min(left);
+            let has_room = service.stints.len() + 1 < MOST_STINTS;
+            let change = service.change_unix_ms.filter(|_| later > 0 && has_room);
+            match change {
+                None => add_stint(service, &tariff, from, priced),
+                Some(change) => {
+                    if later < left {
+                        add_stint(service, &tariff, from, used_of(measure, left - later));
+                    }
+                    service.stints.push(Stint {
+                        from_unix_ms: change,
+                        used: used_of(measure, later),
+                    });
+                }
+            }
         }
         service.used = plus(service.used, report);
         service.granted = 0;
@@ -248,7 +272,7 @@ impl Core {
         if service.stints.is_empty() && (had_units || answer_unix_ms.is_none() || !unused) {
             return;
         }
-        let stints = service.stints_with(keys.now.unix_ms, Used::default());
+        let stints = service.stints_from(keys.now.unix_ms);
         let price = tariff.price_of_stints(&stints).max(service.priced_micro);
         let mut owed = price - service.priced_micro;
         service.priced_micro = price;
@@ -306,23 +330,29 @@ impl Core {
     }
 }
 
-/// The most further units that a service can be granted for what it has cost and `pool`, wherever it begins.
-fn most(tariff: &Tariff, begins: &[i64], service: &Service, pool: i64) -> u64 {
+/// The most further units that a service can be granted for what it has cost and `pool`, whichever stint they are used in.
+fn most(tariff: &Tariff, bases: &[Vec<Stint>], service: &Service, pool: i64) -> u64 {
     let money = service.priced_micro.saturating_add(pool);
-    begins
+    bases
         .iter()
-        .map(|from| {
-            let stints = service.stints_with(*from, Used::default());
-            tariff.affordable_in_stints(&stints, money)
-        })
+        .map(|base| tariff.affordable_in_stints(base, money))
         .min()
         .unwrap_or(0)
+}
+
+/// Stints with `more` used in the last one.
+fn with(base: &[Stint], more: Used) -> Vec<Stint> {
+    let mut stints = base.to_vec();
+    if let Some(last) = stints.last_mut() {
+        last.used = plus(last.used, more);
+    }
+    stints
 }
 
 /// A pause of more than this is one, and not two clocks.
 const PAUSE_MS: i64 = 60_000;
 /// Stints of one service that are kept apart.
-const MOST_STINTS: usize = 64;
+pub(super) const MOST_STINTS: usize = 64;
 
 /// Adds what was used from `from_unix_ms` on: to the last stint, or to one of its own if its price may be another.
 fn add_stint(service: &mut Service, tariff: &Tariff, from_unix_ms: i64, used: Used) {

@@ -4,6 +4,7 @@ use tollwire_diameter::ResultCode;
 use tollwire_runtime::clock::Now;
 
 use super::Core;
+use super::fund::MOST_STINTS;
 use super::request::Asked;
 use crate::class::{Class, WhenShort};
 use crate::effect::Effect;
@@ -11,12 +12,17 @@ use crate::notify::Kind;
 use crate::rating::{Measure, Stint, Tariff, Used};
 use crate::session::{Granted, Price, Service, ServiceOutcome, Session};
 
+/// Changes of price while a call rings that are looked at.
+const MOST_BASES: usize = 8;
+
 /// How a class's services are granted.
 struct Portion {
     quantum: u64,
     validity_seconds: u32,
     quota_holding_seconds: Option<u32>,
     threshold: Option<u32>,
+    /// When the price of octets or events changes before the client has to ask again.
+    change_unix_ms: Option<i64>,
 }
 
 impl Core {
@@ -48,9 +54,9 @@ impl Core {
             .and_then(|units| units.of(measure))
             .filter(|units| *units > 0)
             .map_or(portion.quantum, |units| units.min(portion.quantum));
-        let begins = self.begins(now, session, service, &tariff);
+        let bases = self.bases(now, session, service, (&tariff, portion.change_unix_ms));
         let account = session.account.clone();
-        let reserved = self.reserve(now, &account, service, &payers, (want, &begins), effects);
+        let reserved = self.reserve(now, &account, service, &payers, (want, &bases), effects);
         service.shares = reserved.shares;
         service.free = reserved.free;
         service.granted = reserved.units + reserved.free;
@@ -187,6 +193,8 @@ impl Core {
             Measure::Volume => (Granted::Octets(units), portion.validity_seconds),
             Measure::Events => (Granted::Units(units), portion.validity_seconds),
         };
+        service.granted_unix_ms = now.unix_ms;
+        service.change_unix_ms = portion.change_unix_ms;
         service.valid_until_unix_ms = now
             .unix_ms
             .saturating_add(i64::from(validity).saturating_mul(1000));
@@ -196,6 +204,7 @@ impl Core {
             validity_seconds: Some(validity),
             quota_holding_seconds: portion.quota_holding_seconds,
             threshold: portion.threshold,
+            tariff_change_unix_ms: portion.change_unix_ms,
             ..ServiceOutcome::of(
                 service.rating_group,
                 &service.service_identifiers,
@@ -210,15 +219,15 @@ impl Core {
             .find(service.rating_group, &service.service_identifiers);
         let own = |field: fn(&Class) -> Option<u32>| class.and_then(field);
         let quantum = class.and_then(|class| class.quantum);
-        let mut validity =
+        let validity =
             own(|class| class.validity_seconds).unwrap_or(self.settings.validity_seconds);
-        // Octets carry no time: the client reports them where their price changes.
-        if matches!(measure, Measure::Volume | Measure::Events)
-            && let Some(change) = tariff.next_change_unix_ms(now)
-        {
-            let seconds = change.saturating_sub(now).saturating_add(999) / 1000;
-            validity = validity.min(u32::try_from(seconds.max(1)).unwrap_or(u32::MAX));
+        // Octets carry no time: the client reports those behind a change of their price apart (RFC 8506 8.20, 8.27).
+        let until = now.saturating_add(i64::from(validity).saturating_mul(1000));
+        let change_unix_ms = match measure {
+            Measure::Volume | Measure::Events => tariff.next_change_unix_ms(now),
+            Measure::Time | Measure::Combined => None,
         }
+        .filter(|change| *change < until);
         Portion {
             quantum: quantum.unwrap_or(match measure {
                 Measure::Time | Measure::Combined => self.settings.quantum_seconds.into(),
@@ -228,29 +237,41 @@ impl Core {
             validity_seconds: validity,
             quota_holding_seconds: own(|class| class.quota_holding_seconds),
             threshold: own(|class| class.threshold),
+            change_unix_ms,
         }
     }
 
-    /// The moments at which the first priced unit of a grant may be used, as far as its price depends on that.
-    fn begins(&self, now: Now, session: &Session, service: &Service, tariff: &Tariff) -> Vec<i64> {
-        if !service.stints.is_empty() {
-            return vec![now.unix_ms];
+    /// The stints that the units of a grant may be used in, as far as their price depends on that.
+    fn bases(
+        &self,
+        now: Now,
+        session: &Session,
+        service: &Service,
+        (tariff, change): (&Tariff, Option<i64>),
+    ) -> Vec<Vec<Stint>> {
+        let mut bases = vec![service.stints_from(now.unix_ms)];
+        if let Some(from_unix_ms) = change {
+            let mut behind = service.stints.clone();
+            behind.push(Stint {
+                from_unix_ms,
+                used: Used::default(),
+            });
+            bases.push(behind);
         }
-        let first = now.unix_ms;
+        let of_time = matches!(tariff.measure(), Measure::Time | Measure::Combined);
         let ringing = session.facts.answer_unix_ms.is_none() && !service.is_used();
-        let mut begins = vec![first];
-        if ringing {
-            let last = first + i64::from(self.settings.setup_seconds) * 1000;
-            let mut at = first;
+        if of_time && ringing {
+            let last = now.unix_ms + i64::from(self.settings.setup_seconds) * 1000;
+            let mut at = now.unix_ms;
             while let Some(change) = tariff.next_change_unix_ms(at)
                 && change <= last
-                && begins.len() < 8
+                && bases.len() < MOST_BASES
             {
-                begins.push(change);
+                bases.push(service.stints_from(change));
                 at = change;
             }
         }
-        begins
+        bases
     }
 
     /// Service accounts of a service's class that are open.
@@ -280,6 +301,7 @@ fn begin_stint(service: &mut Service, tariff: &Tariff, now_unix_ms: i64) {
         && tariff
             .next_change_unix_ms(last.from_unix_ms)
             .is_some_and(|change| change <= now_unix_ms)
+        && service.stints.len() < MOST_STINTS
     {
         service.stints.push(Stint {
             from_unix_ms: now_unix_ms,

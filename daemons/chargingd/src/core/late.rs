@@ -16,7 +16,7 @@ use super::purse::Keys;
 use super::request::{Asked, learn};
 use crate::effect::Effect;
 use crate::rating::{Measure, Used};
-use crate::session::{Answered, Late, Outcome, Service, Session, units_of};
+use crate::session::{Answered, Late, Outcome, Service, Session, split, units_of};
 
 /// What a late record's id has behind the Session-Id.
 const LATE: &str = "#late";
@@ -65,7 +65,8 @@ impl Core {
             service.granted = late.granted;
             service.shares = self.take_again(&late.shares);
             let how = (answer, Beyond::Nothing);
-            self.consume(&account, service, used, how, &mut keys, effects);
+            let report = split(used, asked.after);
+            self.consume(&account, service, report, how, &mut keys, effects);
             part.charged_micro = service.charged_micro - part.charged_micro;
             part.used = used;
             if part.is_used() || part.charged_micro > 0 {

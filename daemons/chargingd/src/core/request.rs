@@ -4,12 +4,12 @@ use tollwire_cdr::EndCause;
 use tollwire_diameter::ResultCode;
 use tollwire_diameter::credit_control::{
     CauseCode, CreditControlRequest, MultipleServicesIndicator, RequestedServiceUnit,
-    SubscriptionIdType, UsedServiceUnit,
+    SubscriptionIdType, TariffChangeUsage, UsedServiceUnit,
 };
 
 use crate::account::canonical_identity;
 use crate::rating::{Measure, Used};
-use crate::session::{Facts, ServiceOutcome};
+use crate::session::{Facts, ServiceOutcome, plus};
 
 /// What is asked of one service.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub(super) struct Asked {
     pub(super) reported: bool,
     /// Used since the last report.
     pub(super) used: Used,
+    /// Of that, behind the tariff change (Tariff-Change-Usage, RFC 8506 8.27).
+    pub(super) after: Used,
     /// Octets from the calling party since the last report.
     pub(super) octets_from_caller: u64,
     /// Octets to the calling party since the last report.
@@ -104,26 +106,21 @@ impl Asked {
         };
         let octets_from_caller = sum(|units| units.cc_input_octets);
         let octets_to_caller = sum(|units| units.cc_output_octets);
-        // CC-Total-Octets is the sum of the others, where they are there besides (RFC 8506 8.23).
-        let octets = sum(|units| {
-            let parts = units
-                .cc_input_octets
-                .into_iter()
-                .chain(units.cc_output_octets);
-            units
-                .cc_total_octets
-                .or_else(|| parts.reduce(u64::saturating_add))
-        });
+        let (mut all, mut after) = (Used::default(), Used::default());
+        for units in used {
+            let part = used_by(units);
+            all = plus(all, part);
+            if units.tariff_change_usage == Some(TariffChangeUsage::UnitAfterTariffChange) {
+                after = plus(after, part);
+            }
+        }
         Self {
             rating_group,
             service_identifiers,
             wanted: requested.map(Wanted::of_units),
             reported: !used.is_empty(),
-            used: Used {
-                seconds: sum(|units| units.cc_time.map(u64::from)),
-                octets,
-                events: sum(|units| units.cc_service_specific_units),
-            },
+            used: all,
+            after,
             octets_from_caller,
             octets_to_caller,
         }
@@ -132,6 +129,22 @@ impl Asked {
     /// A result for the service, and nothing else.
     pub(super) fn outcome(&self, code: ResultCode) -> ServiceOutcome {
         ServiceOutcome::of(self.rating_group, &self.service_identifiers, code.0)
+    }
+}
+
+fn used_by(units: &UsedServiceUnit) -> Used {
+    // CC-Total-Octets is the sum of the others, where they are there besides (RFC 8506 8.23).
+    let parts = units
+        .cc_input_octets
+        .into_iter()
+        .chain(units.cc_output_octets);
+    let octets = units
+        .cc_total_octets
+        .or_else(|| parts.reduce(u64::saturating_add));
+    Used {
+        seconds: units.cc_time.unwrap_or(0).into(),
+        octets: octets.unwrap_or(0),
+        events: units.cc_service_specific_units.unwrap_or(0),
     }
 }
 

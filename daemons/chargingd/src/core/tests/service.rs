@@ -895,3 +895,61 @@ fn messages_are_paid_with_units_first() {
         (0, before - 100_000)
     );
 }
+
+/// Octets are cheaper from six in the evening: the client is told of the change, reports both parts, and each has its price.
+#[test]
+fn a_tariff_change_in_mid_session_prices_each_part() {
+    let evening = crate::rating::PeriodDefinition {
+        from: Some("18:00".into()),
+        to: Some("00:00".into()),
+        price_per_kilobyte_micro: Some(5_000),
+        ..Default::default()
+    };
+    let tariff = Definition {
+        name: "gprs".into(),
+        rating_groups: vec![GPRS],
+        currency: Some(Currency::EUR),
+        price_per_kilobyte_micro: Some(10_000),
+        time_zone: Some("UTC".into()),
+        periods: vec![evening],
+        ..Definition::default()
+    };
+    let mut bench = Bench::of(Rules {
+        tariffs: RatingTable::new(vec![tariff], CallingGroups::default()).unwrap(),
+        classes: Classes::default(),
+    });
+    bench.until("2026-01-20T17:55:00Z");
+    bench.account("alice", Payment::Prepaid, 0, 20 * EURO);
+    let first = bench.data("s", InitialRequest, 0, &[(GPRS, None, true)]);
+    let change: jiff::Timestamp = "2026-01-20T18:00:00Z".parse().unwrap();
+    let told = first.services.first().unwrap();
+    assert_eq!(told.tariff_change_unix_ms, Some(change.as_millisecond()));
+    // The dearer half of the day is held for all of it.
+    assert_eq!(bench.core.account("alice").unwrap().held_micro, 10 * EURO);
+    bench.until("2026-01-20T18:03:00Z");
+    let mut request = request("alice", "s", UpdateRequest, 1, 0);
+    request.service_information = None;
+    let part = |octets: u64, side| UsedServiceUnit {
+        cc_total_octets: Some(octets),
+        tariff_change_usage: Some(side),
+        ..UsedServiceUnit::default()
+    };
+    use tollwire_diameter::credit_control::TariffChangeUsage::{
+        UnitAfterTariffChange, UnitBeforeTariffChange,
+    };
+    request.multiple_services_credit_controls = vec![MultipleServicesCreditControl {
+        rating_group: Some(GPRS),
+        requested_service_unit: Some(RequestedServiceUnit::default()),
+        used_service_units: vec![
+            part(100_000, UnitBeforeTariffChange),
+            part(200_000, UnitAfterTariffChange),
+        ],
+        ..MultipleServicesCreditControl::default()
+    }];
+    let second = bench.send(request);
+    assert_eq!(second.cost, Some((2 * EURO, 978)));
+    assert_eq!(second.services.first().unwrap().tariff_change_unix_ms, None);
+    bench.wait(60);
+    bench.data("s", TerminationRequest, 2, &[(GPRS, Some(100_000), false)]);
+    assert_eq!(bench.balance("alice"), 20 * EURO - 2_500_000);
+}
