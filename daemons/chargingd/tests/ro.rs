@@ -45,7 +45,7 @@ async fn outlives(mut daemon: Daemon) {
 
     daemon.kill();
     // Two clients of one name would contend for the connection (RFC 6733 5.6.4).
-    drop(client);
+    client.node.shutdown().await;
     daemon.start_working().await;
     assert_eq!(daemon.ask("/accounts/alice").await["held_micro"], 600_000);
     assert_eq!(daemon.ask("/sessions").await[0]["remaining_seconds"], 100);
@@ -58,7 +58,7 @@ async fn outlives(mut daemon: Daemon) {
     );
 
     daemon.kill();
-    drop(client);
+    client.node.shutdown().await;
     daemon.start_working().await;
     let mut client = Client::connect(&daemon.folder).await;
     assert_eq!(client.ask(&last).await, first);
