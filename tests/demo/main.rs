@@ -1,7 +1,8 @@
 //! `make demo`: a prepaid call through a real gate, stage by stage; then a short message that a third
-//! party pays for; then billing servers that are found on the network. `demo call`, `demo sms` and `demo slp` show one of
-//! them.
+//! party pays for; then a customer's service accounts; then billing servers that are found on the network. `demo call`,
+//! `demo sms`, `demo service` and `demo slp` show one of them.
 
+mod service;
 mod slp;
 mod sms;
 
@@ -26,6 +27,9 @@ fn main() {
     }
     if wants("sms") {
         sms::show();
+    }
+    if wants("service") {
+        service::show();
     }
     if wants("slp") {
         slp::show();
