@@ -10,8 +10,10 @@ use chargingd::effect::{Effect, Mutation};
 use chargingd::event::{Event, Operation};
 use chargingd::ledger::{Commodity, Entry, cash};
 use chargingd::notify::{Channel, Key, Kind, Notification, Task, Waiting};
-use chargingd::store::{After, Group, Notice, Opened, Place, Records, Server, Store};
-use chargingd::store::{all_waiting, due, ledger, trial_balance, waiting_by_channel};
+use chargingd::store::{
+    self, After, AuditQuery, Group, Notice, Opened, Place, Records, Server, Store, all_waiting,
+    due, ledger, trial_balance, waiting_by_channel,
+};
 use iso_currency::Currency;
 use support::lossy::{Loss, Lossy};
 use support::postgres;
@@ -400,6 +402,49 @@ fn each_contact_waits_by_itself_until_its_end(place: &Place) {
     drop(opening);
     // Their number goes on, also when all were told.
     assert_eq!(Opening::state(place).last_notification, 3);
+}
+
+/// Each is written once for all databases; what they answer is tested where they are asked.
+fn every_question_is_understood(place: &Place) {
+    let month = "2026-10".parse().unwrap();
+    place
+        .ask(|store| {
+            let range = store::range(store, 1)?;
+            assert!(range.through > 3, "{range:?}");
+            assert_eq!(store::first_after(store, range, 0)?, 1);
+            store::periods(store, 1)?;
+            store::closed(store, month)?;
+            assert_eq!(store::customers(store, "", 9)?.len(), 2);
+            assert!(store::customer(store, "alice")?.is_some());
+            let mut moved = 0;
+            store::entries(store, "alice", "bob", range, &mut |_| {
+                moved += 1;
+                Ok(())
+            })?;
+            assert!(moved >= 3, "{moved}");
+            assert!(store::owed_before(store, "alice", range.through)? < 0);
+            store::provider_sums(store, range, i64::MAX, (0, 0))?;
+            store::carried(store, "p", "EUR")?;
+            store::taken_numbers(store, month, 1)?;
+            store::invoices(store, Some("alice"), Some(month), (0, 1))?;
+            store::invoices(store, None, None, (0, 1))?;
+            store::invoice(store, "1")?;
+            store::settlements(store, month)?;
+            store::audit(
+                store,
+                &AuditQuery {
+                    account: "alice".into(),
+                    who: "root".into(),
+                    until_unix_ms: Some(0),
+                    limit: 1,
+                },
+            )?;
+            store::all_waiting(store, 1)?;
+            store::due(store, Channel::Sms, 0, 1)?;
+            store::waiting_by_channel(store)?;
+            Ok(())
+        })
+        .unwrap();
 }
 
 #[test]
