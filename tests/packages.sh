@@ -14,7 +14,7 @@ for package in $needed; do
         missing="$missing $package"
 done
 
-# smpplib, pyslp, aiosmtpd and python-diameter, into an environment of their own below target/.
+# smpplib, pyslp, aiosmtpd, python-diameter and openapi-spec-validator, into an environment of their own below target/.
 python_packages() {
     here=$(cd "$(dirname "$0")/.." && pwd)
     wanted=$here/tests/netns/requirements.txt

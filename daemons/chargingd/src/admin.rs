@@ -241,6 +241,9 @@ async fn operation(
     Extension(caller): Extension<Caller>,
     Json(operation): Json<Operation>,
 ) -> Response {
+    if let Err(problem) = caller.may(&operation) {
+        return problem.into_response();
+    }
     routes.change(&caller, operation).await.into_response()
 }
 
@@ -282,6 +285,7 @@ async fn issue(
         expires_unix_ms: issue.expires_unix_ms,
         hashes: codes.iter().map(Code::hash).collect(),
     };
+    caller.may(&operation)?;
     let Json(batch) = routes.change(&caller, operation).await?;
     let codes = codes.iter().map(Code::reveal).collect();
     Ok(Json(Issued { batch, codes }).into_response())

@@ -11,6 +11,7 @@ use tollwire_runtime::diameter::{Address, AllowedPeer, NodeConfig};
 use tollwire_runtime::records;
 
 use crate::accounting;
+use crate::api;
 use crate::class::{Class, Classes};
 use crate::core;
 use crate::notify::Notifications;
@@ -47,6 +48,8 @@ pub struct Config {
     pub invoices: crate::invoice::Config,
     /// The operator's interface.
     pub admin: Admin,
+    /// The same and customers' routes over TCP.
+    pub api: api::Config,
 }
 
 /// `[diameter]`
@@ -344,6 +347,7 @@ impl Configuration for Config {
         self.accounting.validate()?;
         self.accounting_storage.validate()?;
         self.store.validate()?;
+        self.api.validate()?;
         if let Err((key, what)) = self.invoices.settings() {
             return Err(Invalid::new(format!("invoices.{key}"), what));
         }
@@ -549,6 +553,58 @@ mod tests {
             let error = parsed(&store).unwrap_err();
             assert!(error.contains(key), "{error}");
             assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_api_that_would_be_open_to_everybody_is_refused() {
+        let fault = |lines: &str| {
+            let text = format!("[api]\n{lines}");
+            let parsed = config::parse::<Config>(Path::new("c.toml"), &text);
+            parsed
+                .err()
+                .map(|error| error.to_string())
+                .unwrap_or_default()
+        };
+        let tls = "tls_certificate_file = \"c\"\ntls_key_file = \"k\"\n";
+        let tokens = "tokens_file = \"t\"\n";
+        for (lines, key) in [
+            (
+                format!("listen = \"192.0.2.1:8443\"\n{tokens}"),
+                "api.tls_certificate_file",
+            ),
+            (
+                format!("listen = \"[::]:8443\"\n{tokens}"),
+                "api.tls_certificate_file",
+            ),
+            (
+                format!("listen = \"127.0.0.1:8443\"\n{tls}"),
+                "api.tokens_file",
+            ),
+            (
+                format!("listen = \"127.0.0.1:1\"\ntls_key_file = \"k\"\n{tokens}"),
+                "api.tls_key_file",
+            ),
+            (
+                format!("listen = \"127.0.0.1:1\"\nclient_ca_file = \"a\"\n{tokens}"),
+                "api.client_ca_file",
+            ),
+            (
+                format!("listen = \"127.0.0.1:1\"\n{tls}certificates_file = \"a\""),
+                "api.certificates_file",
+            ),
+            ("burst = 0".to_owned(), "api.burst"),
+        ] {
+            assert!(fault(&lines).contains(key), "{lines}: {}", fault(&lines));
+        }
+        for lines in [
+            format!("listen = \"127.0.0.1:8080\"\n{tokens}"),
+            format!("listen = \"[::]:8443\"\n{tls}{tokens}"),
+            format!(
+                "listen = \"[::]:8443\"\n{tls}client_ca_file = \"a\"\ncertificates_file = \"b\""
+            ),
+        ] {
+            assert_eq!(fault(&lines), "", "{lines}");
         }
     }
 

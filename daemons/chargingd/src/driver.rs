@@ -31,6 +31,7 @@ use tollwire_runtime::{admin as runtime_admin, notify};
 use crate::accounting::{self, Recorder};
 use crate::admin::{self, Ask, Routes};
 use crate::answer;
+use crate::api;
 use crate::audit;
 use crate::caller;
 use crate::config::Config;
@@ -243,10 +244,13 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
         records: config.records.directory.clone(),
         role: its_role,
     };
-    let router = admin::router(routes)
+    let routes = admin::router(routes)
         .merge(accounting::router(&config.accounting_storage))
-        .merge(invoice::router(closer.clone()))
-        .layer(axum::middleware::from_fn(caller::of_socket));
+        .merge(invoice::router(closer.clone()));
+    let api = api::Server::start(&config.api, routes.clone())
+        .await
+        .map_err(Fault::unavailable)?;
+    let router = routes.layer(axum::middleware::from_fn(caller::of_socket));
     let _serving =
         runtime_admin::serve(&config.admin.socket, config.admin.metrics, router, &metrics)
             .await
@@ -301,7 +305,7 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
                 role_gauges.set(&driver.role.borrow());
             }
             request = signals.next() => match request {
-                Request::Reload => driver.reload(&path),
+                Request::Reload => driver.reload(&path, api.as_ref()),
                 Request::Stop => break,
             },
         }
@@ -517,7 +521,7 @@ impl Driver {
         });
     }
 
-    fn reload(&mut self, path: &std::path::Path) {
+    fn reload(&mut self, path: &std::path::Path, api: Option<&api::Server>) {
         notify::reloading();
         let loaded = tollwire_runtime::config::load::<Config>(path)
             .map_err(|error| error.to_string())
@@ -527,6 +531,9 @@ impl Driver {
                 self.core
                     .handle(Now::read(), Event::Rules(Box::new(rules)), &mut Vec::new());
                 self.core.set_settings(config.settings());
+                if let Some(Err(error)) = api.map(|api| api.reload(&config.api)) {
+                    tracing::error!("{error}; the API keeps its tokens and certificates");
+                }
                 self.closer.configure(config.invoices.clone());
                 self.config = config;
                 tracing::info!(

@@ -7,6 +7,7 @@ pub mod account;
 pub mod accounting;
 mod admin;
 mod answer;
+pub mod api;
 pub mod audit;
 pub mod calendar;
 mod caller;

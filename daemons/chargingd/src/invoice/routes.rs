@@ -27,6 +27,7 @@ use super::period::Month;
 use super::render::Form;
 use super::service::{Closer, State};
 use super::{Invoice, Settlement};
+use crate::caller::OfAccount;
 use crate::store::{self, Cause, Queries};
 
 /// How long a request to close waits for the end.
@@ -121,11 +122,14 @@ async fn one_invoice(closer: Closer, file: &str) -> Result<Response, Problem> {
     let wanted = number.to_owned();
     let found = ask(closer, move |store| store::invoice(store, &wanted)).await?;
     let json = found.ok_or_else(|| Problem::not_found(format!("no invoice {number}")))?;
-    if form == Form::Json {
-        return Ok(page(form, json.into_bytes()));
-    }
     let invoice: Invoice = serde_json::from_str(&json).map_err(broken)?;
-    rendered(invoice, form).await
+    let of = OfAccount(invoice.account.clone());
+    let mut response = match form {
+        Form::Json => page(form, json.into_bytes()),
+        _ => rendered(invoice, form).await?,
+    };
+    response.extensions_mut().insert(of);
+    Ok(response)
 }
 
 #[derive(Debug, Deserialize)]

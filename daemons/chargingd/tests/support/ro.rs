@@ -120,6 +120,13 @@ impl Daemon {
         }
     }
 
+    /// Has the configuration read again.
+    pub fn reload(&self) {
+        let child = self.child.as_ref().unwrap();
+        let id = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+        nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGHUP).unwrap();
+    }
+
     pub fn kill(&mut self) {
         self.signal(nix::sys::signal::Signal::SIGKILL);
     }
