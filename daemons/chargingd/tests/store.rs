@@ -219,6 +219,7 @@ fn suite(place: &Place) {
     records_stay_until_they_are_in_the_files(place);
     odd_texts_spoil_no_group(place);
     each_contact_waits_by_itself_until_its_end(place);
+    every_question_is_understood(place);
 }
 
 fn what_is_written_is_read_again(place: &Place) {
@@ -439,9 +440,9 @@ fn every_question_is_understood(place: &Place) {
                     limit: 1,
                 },
             )?;
-            store::all_waiting(store, 1)?;
-            store::due(store, Channel::Sms, 0, 1)?;
-            store::waiting_by_channel(store)?;
+            all_waiting(store, 1)?;
+            due(store, Channel::Sms, 0, 1)?;
+            waiting_by_channel(store)?;
             Ok(())
         })
         .unwrap();
