@@ -246,6 +246,23 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_everybody_may_use_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let file = std::env::temp_dir().join(format!("api-tokens-{}", std::process::id()));
+        std::fs::write(&file, format!("portal read {}\n", hash("one"))).unwrap();
+        let config = Config {
+            tokens_file: Some(file.clone()),
+            ..Config::default()
+        };
+        for (mode, good) in [(0o640, true), (0o644, false), (0o642, false)] {
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+            let access = Access::read(&config);
+            assert_eq!(access.is_ok(), good, "{mode:o}: {access:?}");
+        }
+        std::fs::remove_file(&file).unwrap();
+    }
+
+    #[test]
     fn a_certificate_has_the_role_of_its_first_known_name() {
         let mut access = Access::default();
         access
