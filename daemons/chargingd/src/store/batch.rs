@@ -2,12 +2,14 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
 
 use serde::Serialize;
 use tollwire_cdr::Payment;
 
 use super::backend::{Cause, Value};
 use super::{audit, voucher};
+use crate::account::Profile;
 use crate::effect::Mutation;
 use crate::invoice::rows::Row as Invoicing;
 use crate::notify::Contact;
@@ -42,6 +44,9 @@ pub enum Repeated {
 }
 
 use Type::{Integer, Text};
+
+/// What is known of a customer of whom nothing is known; `{}` is read as that.
+static PLAIN: LazyLock<Profile> = LazyLock::new(Profile::default);
 
 static ACCOUNT: Table = Table {
     name: "account",
@@ -387,7 +392,11 @@ fn written_as(mutation: &Mutation) -> Result<Written<'_>, Cause> {
                 account.balance_micro.into(),
                 account.credit_limit_micro.into(),
                 i64::from(account.blocked).into(),
-                json(&account.profile)?,
+                // Most customers have nothing but defaults, and an account is written with each charge.
+                match account.profile == *PLAIN {
+                    true => "{}".into(),
+                    false => json(&account.profile)?,
+                },
             ],
         ),
         Mutation::ServiceAccount(account) => Written::Row(
