@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tollwire_runtime::accounting::{Kind, Shipping, Source};
 use tollwire_runtime::config::{Configuration, Invalid};
-use tollwire_runtime::diameter::{Address, AllowedPeer, NodeConfig};
+use tollwire_runtime::diameter::{Address, AllowedPeer, NodeConfig, TlsFiles};
 use tollwire_runtime::records;
 
 use crate::accounting;
@@ -62,8 +62,14 @@ pub struct Diameter {
     pub origin_realm: String,
     /// Where to listen.
     pub listen: Vec<Address>,
-    /// Whether `listen` may hold addresses that other hosts reach.
+    /// Whether `listen` may hold addresses without TLS that other hosts reach.
     pub allow_remote: bool,
+    /// Our certificate for TLS, with `tls_key` and `tls_ca`.
+    pub tls_certificate: Option<PathBuf>,
+    /// Its key.
+    pub tls_key: Option<PathBuf>,
+    /// The authorities that sign peers' certificates.
+    pub tls_ca: Option<PathBuf>,
     /// Who may connect; empty is everybody who reaches the sockets.
     pub allowed_peers: Vec<AllowedPeer>,
     /// Connections at once.
@@ -79,10 +85,24 @@ impl Default for Diameter {
             origin_realm: "localdomain".into(),
             listen: vec![Address::Unix("/run/tollwire/chargingd.sock".into())],
             allow_remote: false,
+            tls_certificate: None,
+            tls_key: None,
+            tls_ca: None,
             allowed_peers: Vec::new(),
             max_peers: 256,
             watchdog_seconds: 30,
         }
+    }
+}
+
+impl Diameter {
+    fn tls_keys(&self) -> [Option<&PathBuf>; 3] {
+        [&self.tls_certificate, &self.tls_key, &self.tls_ca].map(Option::as_ref)
+    }
+
+    fn validate_tls(&self) -> Result<(), Invalid> {
+        let addresses = self.listen.iter();
+        TlsFiles::validate("diameter", self.tls_keys(), &self.origin_host, addresses)
     }
 }
 
@@ -344,7 +364,8 @@ impl Configuration for Config {
             return Err(Invalid::new("grants.max_refund_micro", "0 or more"));
         }
         at_least("grants.max_sessions", self.grants.max_sessions as u64, 1)?;
-        self.accounting.validate()?;
+        self.diameter.validate_tls()?;
+        self.accounting.validate(&self.diameter.origin_host)?;
         self.accounting_storage.validate()?;
         self.store.validate()?;
         self.api.validate()?;
@@ -386,6 +407,7 @@ impl Config {
                 .collect(),
             listen: self.diameter.listen.clone(),
             allow_remote: self.diameter.allow_remote,
+            tls: TlsFiles::of(self.diameter.tls_keys()),
             allowed_peers: self.diameter.allowed_peers.clone(),
             max_peers: self.diameter.max_peers,
             watchdog: Duration::from_secs(self.diameter.watchdog_seconds),

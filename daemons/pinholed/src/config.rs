@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tollwire_runtime::config::{Configuration, Invalid};
-use tollwire_runtime::diameter::{Address, AllowedPeer, NodeConfig};
+use tollwire_runtime::diameter::{Address, AllowedPeer, NodeConfig, TlsFiles};
 
 use crate::core;
 use crate::nftables::TableSettings;
@@ -35,6 +35,12 @@ pub struct Diameter {
     pub origin_realm: String,
     /// Where to listen.
     pub listen: Vec<Address>,
+    /// Our certificate for TLS, with `tls_key` and `tls_ca`.
+    pub tls_certificate: Option<PathBuf>,
+    /// Its key.
+    pub tls_key: Option<PathBuf>,
+    /// The authorities that sign peers' certificates.
+    pub tls_ca: Option<PathBuf>,
     /// Who may connect; empty is everybody who reaches the sockets.
     pub allowed_peers: Vec<AllowedPeer>,
     /// Seconds of silence before a watchdog.
@@ -47,9 +53,23 @@ impl Default for Diameter {
             origin_host: "pinholed.localdomain".into(),
             origin_realm: "localdomain".into(),
             listen: vec![Address::Unix("/run/tollwire/pinholed.sock".into())],
+            tls_certificate: None,
+            tls_key: None,
+            tls_ca: None,
             allowed_peers: Vec::new(),
             watchdog_seconds: 30,
         }
+    }
+}
+
+impl Diameter {
+    fn tls_keys(&self) -> [Option<&PathBuf>; 3] {
+        [&self.tls_certificate, &self.tls_key, &self.tls_ca].map(Option::as_ref)
+    }
+
+    fn validate_tls(&self) -> Result<(), Invalid> {
+        let addresses = self.listen.iter();
+        TlsFiles::validate("diameter", self.tls_keys(), &self.origin_host, addresses)
     }
 }
 
@@ -151,6 +171,7 @@ impl Configuration for Config {
         if self.diameter.watchdog_seconds < 6 {
             return Err(Invalid::new("diameter.watchdog_seconds", "at least 6"));
         }
+        self.diameter.validate_tls()?;
         let name = &self.table.name;
         let letters = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         if name.is_empty() || name.len() > 31 || !name.bytes().all(letters) {
@@ -173,7 +194,7 @@ impl Configuration for Config {
 }
 
 impl Config {
-    /// The node's part. Remote peers would need TLS: not offered yet.
+    /// The node's part. Remote clients need TLS: the gates are not to be opened in clear from elsewhere.
     pub fn node(&self) -> NodeConfig {
         NodeConfig {
             origin_host: self.diameter.origin_host.clone(),
@@ -181,6 +202,7 @@ impl Config {
             product_name: "Tollwire pinholed".into(),
             auth_application_ids: vec![tollwire_diameter::dictionary::APPLICATION_RX],
             listen: self.diameter.listen.clone(),
+            tls: TlsFiles::of(self.diameter.tls_keys()),
             allowed_peers: self.diameter.allowed_peers.clone(),
             watchdog: Duration::from_secs(self.diameter.watchdog_seconds),
             ..NodeConfig::default()

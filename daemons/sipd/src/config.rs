@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tollwire_diameter::peer::Backoff;
 use tollwire_runtime::accounting::{Kind, Shipping, Source};
 use tollwire_runtime::config::{Configuration, Invalid};
-use tollwire_runtime::diameter::{Address, NodeConfig, PeerConfig, Servers};
+use tollwire_runtime::diameter::{Address, NodeConfig, PeerConfig, Servers, TlsFiles};
 use tollwire_runtime::records;
 use tollwire_sip::Uri;
 use tollwire_sip::digest::Algorithm;
@@ -245,8 +245,14 @@ pub struct Diameter {
     pub limiter: Address,
     /// Its realm.
     pub limiter_realm: Box<str>,
-    /// Whether those addresses may be on other hosts.
+    /// Whether those addresses may be on other hosts without TLS.
     pub allow_remote: bool,
+    /// Our certificate for TLS, with `tls_key` and `tls_ca`.
+    pub tls_certificate: Option<PathBuf>,
+    /// Its key.
+    pub tls_key: Option<PathBuf>,
+    /// The authorities that sign peers' certificates.
+    pub tls_ca: Option<PathBuf>,
     /// Service-Context-Id.
     pub service_context_id: Box<str>,
     /// Rating-Group.
@@ -269,12 +275,26 @@ impl Default for Diameter {
             limiter: Address::Unix("/run/tollwire/pinholed.sock".into()),
             limiter_realm: "localdomain".into(),
             allow_remote: false,
+            tls_certificate: None,
+            tls_key: None,
+            tls_ca: None,
             service_context_id: "32260@3gpp.org".into(),
             rating_group: 100,
             requested_seconds: 3600,
             request_timeout_ms: 4000,
             watchdog_seconds: 30,
         }
+    }
+}
+
+impl Diameter {
+    fn tls_keys(&self) -> [Option<&PathBuf>; 3] {
+        [&self.tls_certificate, &self.tls_key, &self.tls_ca].map(Option::as_ref)
+    }
+
+    fn validate_tls(&self) -> Result<(), Invalid> {
+        let addresses = (self.charging.addresses()).chain(std::iter::once(&self.limiter));
+        TlsFiles::validate("diameter", self.tls_keys(), &self.origin_host, addresses)
     }
 }
 
@@ -324,7 +344,8 @@ pub const LIMITER: &str = "limiter";
 impl Configuration for Config {
     fn validate(&self) -> Result<(), Invalid> {
         let wrong = |key: &str, what: &str| Err(Invalid::new(key, what));
-        self.accounting.validate()?;
+        self.diameter.validate_tls()?;
+        self.accounting.validate(&self.diameter.origin_host)?;
         if self.sip.domains.is_empty() {
             return wrong("sip.domains", "at least one domain");
         }
@@ -505,6 +526,7 @@ impl Config {
                 PeerConfig::behind(LIMITER, &self.diameter.limiter.clone().into()),
             ],
             allow_remote: self.diameter.allow_remote,
+            tls: TlsFiles::of(self.diameter.tls_keys()),
             // Both are commonly on this host, and calls wait for nothing else after their restart.
             reconnect: Backoff {
                 max: Duration::from_secs(1),

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use tokio_rustls::TlsAcceptor;
 use tollwire_runtime::accounting::{Kind, Shipping, Source};
 use tollwire_runtime::config::{Configuration, Invalid};
-use tollwire_runtime::diameter::{Address, NodeConfig, PeerConfig, Servers};
+use tollwire_runtime::diameter::{Address, NodeConfig, PeerConfig, Servers, TlsFiles};
 use tollwire_runtime::records;
 
 use crate::links::ro::Parties;
@@ -154,8 +154,14 @@ pub struct Diameter {
     pub charging: Option<Servers>,
     /// Its realm.
     pub charging_realm: String,
-    /// Whether it may be on another host.
+    /// Whether it may be on another host without TLS.
     pub allow_remote: bool,
+    /// Our certificate for TLS, with `tls_key` and `tls_ca`.
+    pub tls_certificate: Option<PathBuf>,
+    /// Its key.
+    pub tls_key: Option<PathBuf>,
+    /// The authorities that sign peers' certificates.
+    pub tls_ca: Option<PathBuf>,
     /// Milliseconds for an answer.
     pub request_timeout_ms: u64,
     /// Seconds of silence before a watchdog.
@@ -170,9 +176,23 @@ impl Default for Diameter {
             charging: Some(Address::Unix("/run/tollwire/chargingd.sock".into()).into()),
             charging_realm: "localdomain".into(),
             allow_remote: false,
+            tls_certificate: None,
+            tls_key: None,
+            tls_ca: None,
             request_timeout_ms: 5000,
             watchdog_seconds: 30,
         }
+    }
+}
+
+impl Diameter {
+    fn tls_keys(&self) -> [Option<&PathBuf>; 3] {
+        [&self.tls_certificate, &self.tls_key, &self.tls_ca].map(Option::as_ref)
+    }
+
+    fn validate_tls(&self) -> Result<(), Invalid> {
+        let addresses = self.charging.iter().flat_map(Servers::addresses);
+        TlsFiles::validate("diameter", self.tls_keys(), &self.origin_host, addresses)
     }
 }
 
@@ -218,7 +238,8 @@ impl Configuration for Config {
                 "`max_pdu` is at least 1024, `max_destinations` at least 1".into(),
             );
         }
-        self.accounting.validate()?;
+        self.diameter.validate_tls()?;
+        self.accounting.validate(&self.diameter.origin_host)?;
         unique("esme", self.esme.iter().map(|esme| &*esme.system_id))?;
         unique(
             "upstream",
@@ -331,6 +352,7 @@ impl Config {
             auth_application_ids: vec![tollwire_diameter::dictionary::APPLICATION_CREDIT_CONTROL],
             connect: vec![PeerConfig::behind(CHARGING, charging)],
             allow_remote: self.diameter.allow_remote,
+            tls: TlsFiles::of(self.diameter.tls_keys()),
             watchdog: Duration::from_secs(self.diameter.watchdog_seconds),
             request_timeout: Duration::from_millis(self.diameter.request_timeout_ms),
             ..NodeConfig::default()

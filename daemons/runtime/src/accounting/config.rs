@@ -8,7 +8,7 @@ use tollwire_diameter::peer::Backoff;
 
 use super::{Kind, Source};
 use crate::config::Invalid;
-use crate::diameter::{Address, NodeConfig, PeerConfig};
+use crate::diameter::{Address, NodeConfig, PeerConfig, TlsFiles};
 
 /// The table as the file has it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -24,8 +24,14 @@ pub struct Shipping {
     pub origin_host: Option<String>,
     /// Whose records they are; absent: who connects.
     pub element: Option<String>,
-    /// Whether the server may be on another host.
+    /// Whether the server may be on another host without TLS.
     pub allow_remote: bool,
+    /// Our certificate for TLS, with `tls_key` and `tls_ca`.
+    pub tls_certificate: Option<PathBuf>,
+    /// Its key.
+    pub tls_key: Option<PathBuf>,
+    /// The authorities that sign servers' certificates.
+    pub tls_ca: Option<PathBuf>,
     /// Records that may wait for their acknowledgement.
     pub window: usize,
     /// Milliseconds for an answer, over all retransmissions.
@@ -47,6 +53,9 @@ impl Default for Shipping {
             origin_host: None,
             element: None,
             allow_remote: false,
+            tls_certificate: None,
+            tls_key: None,
+            tls_ca: None,
             window: 100,
             request_timeout_ms: 10_000,
             retry_first_ms: 1_000,
@@ -57,11 +66,11 @@ impl Default for Shipping {
 }
 
 impl Shipping {
-    /// Checks what the types cannot.
+    /// Checks what the types cannot, for a daemon whose Diameter node is `origin_host`.
     ///
     /// # Errors
     /// The key that does not do.
-    pub fn validate(&self) -> Result<(), Invalid> {
+    pub fn validate(&self, origin_host: &str) -> Result<(), Invalid> {
         let refuse = |key: &str, what: &str| Err(Invalid::new(format!("accounting.{key}"), what));
         if self.window == 0 || self.window > 10_000 {
             return refuse("window", "1 to 10000");
@@ -76,7 +85,19 @@ impl Shipping {
         if self.request_timeout_ms == 0 {
             return refuse("request_timeout_ms", "at least 1");
         }
-        Ok(())
+        let addresses = self.server.iter().chain(&self.alternatives);
+        let origin_host = self.origin_host(origin_host);
+        TlsFiles::validate("accounting", self.tls_keys(), &origin_host, addresses)
+    }
+
+    fn tls_keys(&self) -> [Option<&PathBuf>; 3] {
+        [&self.tls_certificate, &self.tls_key, &self.tls_ca].map(Option::as_ref)
+    }
+
+    /// Origin-Host of the records of a daemon whose own is `daemon`.
+    fn origin_host(&self, daemon: &str) -> String {
+        let own = self.origin_host.clone();
+        own.unwrap_or_else(|| format!("records.{daemon}"))
     }
 
     /// Where the records of `daemon`, whose Diameter node is `origin_host` of `origin_realm`, come from; `None` if
@@ -90,10 +111,7 @@ impl Shipping {
         origin_realm: &str,
     ) -> Option<Source> {
         let server = self.server.clone()?;
-        let origin_host = self
-            .origin_host
-            .clone()
-            .unwrap_or_else(|| format!("records.{origin_host}"));
+        let origin_host = self.origin_host(origin_host);
         Some(Source {
             kind,
             element: self.element.clone().unwrap_or_else(|| origin_host.clone()),
@@ -119,6 +137,7 @@ impl Shipping {
                     origin_host: None,
                 }],
                 allow_remote: self.allow_remote,
+                tls: TlsFiles::of(self.tls_keys()),
                 watchdog: Duration::from_secs(self.watchdog_seconds),
                 request_timeout: Duration::from_millis(self.request_timeout_ms),
                 max_pending: self.window,

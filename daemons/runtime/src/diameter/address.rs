@@ -6,18 +6,20 @@ use std::str::FromStr;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Where a node listens or connects: `unix:/run/tollwire/pinholed.sock` or `127.0.0.1:3868`.
+/// Where a node listens or connects: `unix:/run/tollwire/pinholed.sock`, `127.0.0.1:3868` or `tls:192.0.2.1:5658`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Address {
     /// A stream socket in the file system.
     Unix(PathBuf),
     /// TCP; 3868 is Diameter's port.
     Tcp(SocketAddr),
+    /// TLS over TCP, from the first octet; 5658 is its port (RFC 6733 2.1).
+    Tls(SocketAddr),
 }
 
 /// A text that is no address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is neither unix:/PATH nor IP:PORT")]
+#[error("{0:?} is neither unix:/PATH nor IP:PORT nor tls:IP:PORT")]
 pub struct InvalidAddress(String);
 
 impl Address {
@@ -25,7 +27,7 @@ impl Address {
     pub fn is_local(&self) -> bool {
         match self {
             Self::Unix(_) => true,
-            Self::Tcp(address) => address.ip().is_loopback(),
+            Self::Tcp(address) | Self::Tls(address) => address.ip().is_loopback(),
         }
     }
 }
@@ -38,11 +40,15 @@ impl FromStr for Address {
         if path.starts_with('/') {
             return Ok(Self::Unix(path.into()));
         }
+        let invalid = |_| InvalidAddress(text.to_owned());
+        if let Some(address) = text.strip_prefix("tls:") {
+            return address.parse().map(Self::Tls).map_err(invalid);
+        }
         text.strip_prefix("tcp:")
             .unwrap_or(text)
             .parse()
             .map(Self::Tcp)
-            .map_err(|_| InvalidAddress(text.to_owned()))
+            .map_err(invalid)
     }
 }
 
@@ -51,6 +57,7 @@ impl fmt::Display for Address {
         match self {
             Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
             Self::Tcp(address) => address.fmt(formatter),
+            Self::Tls(address) => write!(formatter, "tls:{address}"),
         }
     }
 }
@@ -78,6 +85,13 @@ pub struct Servers {
     pub others: Vec<Address>,
 }
 
+impl Servers {
+    /// All of them, in their order.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+}
+
 impl From<Address> for Servers {
     fn from(first: Address) -> Self {
         Self {
@@ -95,7 +109,7 @@ impl<'de> Deserialize<'de> for Servers {
             type Value = Servers;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("unix:/PATH, IP:PORT or a list of them")
+                formatter.write_str("unix:/PATH, IP:PORT, tls:IP:PORT or a list of them")
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Servers, E> {
@@ -136,16 +150,21 @@ mod tests {
     }
 
     #[test]
-    fn reads_both_kinds() {
+    fn reads_every_kind() {
         for (text, printed) in [
             ("unix:/run/a.sock", "unix:/run/a.sock"),
             ("/run/a.sock", "unix:/run/a.sock"),
             ("127.0.0.1:3868", "127.0.0.1:3868"),
             ("tcp:[::1]:3868", "[::1]:3868"),
+            ("tls:192.0.2.1:5658", "tls:192.0.2.1:5658"),
+            ("tls:[2001:db8::1]:5658", "tls:[2001:db8::1]:5658"),
         ] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), printed);
         }
         assert!("localhost:3868".parse::<Address>().is_err());
+        assert!("tls:/run/a.sock".parse::<Address>().is_err());
+        assert!("tls:server.example:5658".parse::<Address>().is_err());
+        assert!(!"tls:192.0.2.1:5658".parse::<Address>().unwrap().is_local());
         assert!("relative.sock".parse::<Address>().is_err());
         assert!(!"192.0.2.1:3868".parse::<Address>().unwrap().is_local());
         assert!("[::1]:3868".parse::<Address>().unwrap().is_local());

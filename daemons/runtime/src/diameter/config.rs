@@ -4,7 +4,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tollwire_diameter::peer::Backoff;
 
-use crate::diameter::{Address, Servers};
+use crate::diameter::{Address, Servers, TlsFiles};
 
 /// What a node is and whom it talks to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,14 +29,16 @@ pub struct NodeConfig {
     pub connect: Vec<PeerConfig>,
     /// Who may connect; empty is anyone who can reach the sockets.
     pub allowed_peers: Vec<AllowedPeer>,
-    /// Whether addresses that other hosts can reach are accepted. There is no TLS: the path
-    /// must be protected by other means.
+    /// Whether TCP addresses that other hosts can reach are accepted: the path must be protected by other means. Those
+    /// with TLS always are.
     pub allow_remote: bool,
+    /// For addresses with TLS; read again on SIGHUP.
+    pub tls: Option<TlsFiles>,
     /// Silence after which a watchdog is sent (Tw of RFC 3539; 6 s or more in production).
     pub watchdog: Duration,
     /// Time for an answer, over all retransmissions.
     pub request_timeout: Duration,
-    /// Time for a connection, for its first message, and for the answer to a disconnect.
+    /// Time for a connection, for the handshake of TLS, for the first message, and for the answer to a disconnect.
     pub connect_timeout: Duration,
     /// The pause before a lost connection is tried again.
     pub reconnect: Backoff,
@@ -62,6 +64,7 @@ impl Default for NodeConfig {
             connect: Vec::new(),
             allowed_peers: Vec::new(),
             allow_remote: false,
+            tls: None,
             watchdog: Duration::from_secs(30),
             request_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
@@ -124,10 +127,18 @@ impl NodeConfig {
         }
         let addresses = self.connect.iter().flat_map(PeerConfig::addresses);
         for address in self.listen.iter().chain(addresses) {
-            if !self.allow_remote && !address.is_local() {
-                return refuse(format!(
-                    "{address} is not on this host, and remote peers are not allowed"
-                ));
+            match address {
+                Address::Tls(_) if self.tls.is_none() => {
+                    return refuse(format!(
+                        "{address} needs `tls_certificate`, `tls_key` and `tls_ca`"
+                    ));
+                }
+                Address::Tcp(_) if !self.allow_remote && !address.is_local() => {
+                    return refuse(format!(
+                        "{address} is not on this host, and remote peers are not allowed without TLS (tls:{address})"
+                    ));
+                }
+                _ => {}
             }
         }
         for (at, peer) in self.connect.iter().enumerate() {

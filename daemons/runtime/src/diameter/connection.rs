@@ -11,12 +11,13 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 use tollwire_diameter::dictionary::command;
 use tollwire_diameter::peer::{ConnectionId, PeerEvent};
-use tollwire_diameter::{HEADER_LENGTH, Message, base, frame_length};
-use tracing::debug;
+use tollwire_diameter::{HEADER_LENGTH, Message, ResultCode, base, frame_length};
+use tracing::{debug, warn};
 
 use crate::diameter::event::NodeEvent;
 use crate::diameter::state::{Course, HIGH_WATER, Shared};
 use crate::diameter::stream::Stream;
+use crate::diameter::tls;
 
 /// Octets asked of the socket at a time.
 const READ_SIZE: usize = 16_384;
@@ -44,9 +45,14 @@ pub(super) async fn run(
         introduced: shared.is_introduced(id),
         broken: false,
     };
-    let outcome = connection.serve(&shared, &stream, &wake).await;
-    if let Err(error) = &outcome {
-        debug!(%error, "Diameter connection lost");
+    let outcome = connection.serve(&shared, &mut stream, &wake).await;
+    match &outcome {
+        Ok(()) => {}
+        // Of the kinds of stream only TLS has it: the peer's alert, or octets that do not decrypt.
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            warn!(%error, "Diameter connection over TLS lost");
+        }
+        Err(error) => debug!(%error, "Diameter connection lost"),
     }
     let mut events = Vec::new();
     shared.disconnected(id, &mut events);
@@ -54,7 +60,7 @@ pub(super) async fn run(
     deliver_all(&shared, connection.events).await;
     if outcome.is_ok() && stream.shutdown().await.is_ok() {
         // The peer closes when it has read everything.
-        let _elapsed = tokio::time::timeout(LINGER, discard(&stream)).await;
+        let _elapsed = tokio::time::timeout(LINGER, discard(&mut stream)).await;
     }
 }
 
@@ -91,14 +97,14 @@ impl Connection {
     async fn serve(
         &mut self,
         shared: &Arc<Shared>,
-        stream: &Stream,
+        stream: &mut Stream,
         wake: &Notify,
     ) -> io::Result<()> {
         let cer_deadline = Instant::now() + shared.config.connect_timeout;
         let mut close_deadline = None;
         loop {
             let course = self.write_queue(shared, stream)?;
-            let writing = self.written < self.write.len();
+            let writing = self.written < self.write.len() || stream.has_unsent();
             if course == Course::Closing {
                 if !writing {
                     return Ok(());
@@ -137,8 +143,14 @@ impl Connection {
         }
     }
 
-    fn write_queue(&mut self, shared: &Shared, stream: &Stream) -> io::Result<Course> {
+    fn write_queue(&mut self, shared: &Shared, stream: &mut Stream) -> io::Result<Course> {
         loop {
+            match stream.flush() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(shared.course(self.id));
+                }
+                flushed => flushed?,
+            }
             if self.written == self.write.len() {
                 self.write.clear();
                 self.written = 0;
@@ -175,7 +187,7 @@ impl Connection {
         }
     }
 
-    fn read_socket(&mut self, shared: &Arc<Shared>, stream: &Stream) -> io::Result<()> {
+    fn read_socket(&mut self, shared: &Arc<Shared>, stream: &mut Stream) -> io::Result<()> {
         let wanted = frame_length(&self.read, self.max_size(shared))
             .ok()
             .flatten()
@@ -191,11 +203,18 @@ impl Connection {
         }
         let mut events = Vec::new();
         if !self.introduced {
-            self.read_cer(shared, &mut events);
+            self.read_cer(shared, stream, &mut events);
         }
         if self.introduced {
             let mut arrivals = Vec::new();
             while let Some(event) = self.next_arrival(shared) {
+                if let PeerEvent::Received { message, .. } = &event
+                    && message.command_code == command::CAPABILITIES_EXCHANGE
+                    && !speaks_for_itself(stream, message)
+                {
+                    self.broken = true;
+                    break;
+                }
                 arrivals.push(event);
             }
             shared.received(self.id, arrivals.into_iter(), &mut events);
@@ -250,7 +269,7 @@ impl Connection {
     }
 
     /// RFC 6733 5.6.1: the first message says who the peer is; anything but a CER ends it.
-    fn read_cer(&mut self, shared: &Arc<Shared>, events: &mut Vec<NodeEvent>) {
+    fn read_cer(&mut self, shared: &Arc<Shared>, stream: &Stream, events: &mut Vec<NodeEvent>) {
         let is_cer = |message: &Message| {
             message.is_request() && message.command_code == command::CAPABILITIES_EXCHANGE
         };
@@ -260,6 +279,11 @@ impl Connection {
             None => return,
             Some(PeerEvent::Received { message, .. }) if is_cer(&message) => {
                 match base::CapabilitiesExchangeRequest::decode(&message) {
+                    Ok(_) if !speaks_for_itself(stream, &message) => {
+                        let text = "the certificate does not name the Origin-Host";
+                        let refused = ResultCode::UNKNOWN_PEER;
+                        Some(shared.local.refuse_cer(&message, refused, text))
+                    }
                     Ok(_) => {
                         shared.introduce(self.id, message, events);
                         self.introduced = shared.is_introduced(self.id);
@@ -277,6 +301,24 @@ impl Connection {
     }
 }
 
+/// RFC 6733 13.1: whether the peer's certificate, if it showed one, names the Origin-Host of its CER or CEA.
+fn speaks_for_itself(stream: &Stream, message: &Message) -> bool {
+    let Some(certificate) = stream.certificate() else {
+        return true;
+    };
+    let origin_host = message.origin_host().unwrap_or_default();
+    let named = tls::is_named(certificate, origin_host);
+    if !named {
+        let names = tls::names(certificate);
+        warn!(
+            origin_host,
+            ?names,
+            "Diameter peer refused: its certificate does not name its Origin-Host as a dNSName"
+        );
+    }
+    named
+}
+
 async fn ready(stream: &Stream, interest: Option<Interest>) -> io::Result<tokio::io::Ready> {
     match interest {
         Some(interest) => stream.ready(interest).await,
@@ -292,7 +334,7 @@ async fn reached(deadline: Option<Instant>) {
 }
 
 /// Reads until the peer closes.
-async fn discard(stream: &Stream) -> io::Result<()> {
+async fn discard(stream: &mut Stream) -> io::Result<()> {
     let mut buffer = BytesMut::with_capacity(READ_SIZE);
     loop {
         stream.ready(Interest::READABLE).await?;

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tollwire_diameter::base::DisconnectCause;
@@ -14,6 +15,7 @@ use crate::diameter::connection::deliver_all;
 use crate::diameter::event::{NodeEvent, PeerId, ReplyTo};
 use crate::diameter::listen::{self, Listener};
 use crate::diameter::state::Shared;
+use crate::diameter::tls::Tls;
 use crate::diameter::{Address, timer};
 
 /// How long a shutdown waits for the peers' answers to its DPR.
@@ -27,9 +29,15 @@ impl Node {
     /// Binds the listeners and begins to connect to the configured peers, inside a tokio runtime.
     ///
     /// # Errors
-    /// `InvalidInput` for a configuration that cannot work; else why an address cannot be bound.
+    /// `InvalidInput` for a configuration or certificates that cannot work; else why an address cannot be bound.
     pub fn start(config: NodeConfig, events: mpsc::Sender<NodeEvent>) -> io::Result<NodeHandle> {
         config.check()?;
+        let tls = config
+            .tls
+            .clone()
+            .map(|files| Tls::new(files, config.origin_host.clone()))
+            .transpose()
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let local = LocalNode {
             identity: Identity {
                 origin_host: config.origin_host.clone(),
@@ -40,7 +48,11 @@ impl Node {
                 .listen
                 .iter()
                 .filter_map(|address| match address {
-                    Address::Tcp(address) if !address.ip().is_unspecified() => Some(address.ip()),
+                    Address::Tcp(address) | Address::Tls(address)
+                        if !address.ip().is_unspecified() =>
+                    {
+                        Some(address.ip())
+                    }
                     _ => None,
                 })
                 .collect(),
@@ -59,7 +71,14 @@ impl Node {
             .map(Listener::address)
             .collect::<io::Result<_>>()?;
         let runtime = Handle::try_current().map_err(io::Error::other)?;
-        let shared = Shared::new(local, config, events, runtime);
+        let hangups = tls
+            .is_some()
+            .then(|| signal(SignalKind::hangup()))
+            .transpose()?;
+        let shared = Shared::new(local, config, tls, events, runtime);
+        if let Some(hangups) = hangups {
+            tokio::spawn(reload(shared.clone(), hangups));
+        }
         for listener in listeners {
             tokio::spawn(listen::listen(shared.clone(), listener));
         }
@@ -149,6 +168,20 @@ impl NodeHandle {
             self.shared.close_all();
         }
         self.timer.abort();
+    }
+}
+
+/// Reads the certificates again at each SIGHUP, until the node stops.
+async fn reload(shared: Arc<Shared>, mut hangups: Signal) {
+    let mut stopping = shared.stopping.subscribe();
+    loop {
+        tokio::select! {
+            heard = hangups.recv() => match (heard, &shared.tls) {
+                (Some(()), Some(tls)) => tls.reload(),
+                _ => return,
+            },
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+        }
     }
 }
 

@@ -13,6 +13,7 @@
 //! - No task per request. Frames queued while a connection's task was busy leave in one write.
 //! - The event channel is bounded. While it is full, connections are not read; requests then queue
 //!   in the peers' sockets.
+//! - Over TLS a connection speaks after its handshake, and only for the Origin-Host that its peer's certificate names.
 //! - An answer goes out on the connection its request came in on, or nowhere.
 
 mod address;
@@ -24,9 +25,11 @@ mod listen;
 mod state;
 mod stream;
 mod timer;
+mod tls;
 
 pub use address::{Address, InvalidAddress, Servers};
 pub use config::{AllowedPeer, NodeConfig, PeerConfig};
 pub use event::{NodeEvent, PeerId, ReplyTo};
 pub use handle::{Node, NodeHandle};
+pub use tls::{TlsError, TlsFiles};
 pub use tollwire_diameter::peer::{Failure, Refused};

@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use crate::diameter::config::NodeConfig;
 use crate::diameter::event::{NodeEvent, PeerId, ReplyTo};
 use crate::diameter::listen;
+use crate::diameter::tls::Tls;
 
 /// Octets queued on a connection above which it is not read.
 pub(super) const HIGH_WATER: usize = 1 << 20;
@@ -26,6 +27,8 @@ const QUEUE_LIMIT: usize = 64 << 20;
 pub(super) struct Shared {
     pub(super) local: Arc<LocalNode>,
     pub(super) config: NodeConfig,
+    /// There if an address needs it.
+    pub(super) tls: Option<Tls>,
     pub(super) events: mpsc::Sender<NodeEvent>,
     /// Becomes true when the node is being shut down.
     pub(super) stopping: watch::Sender<bool>,
@@ -80,12 +83,14 @@ impl Shared {
     pub(super) fn new(
         local: LocalNode,
         config: NodeConfig,
+        tls: Option<Tls>,
         events: mpsc::Sender<NodeEvent>,
         runtime: Handle,
     ) -> Arc<Self> {
         Arc::new(Self {
             local: Arc::new(local),
             config,
+            tls,
             events,
             stopping: watch::Sender::new(false),
             timer: Notify::new(),

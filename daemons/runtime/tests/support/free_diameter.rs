@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tollwire_diameter::{Message, ResultCode, frame_length};
+use tollwire_runtime::diameter::TlsFiles;
 
 /// The name freeDiameter has.
 pub const FREE_DIAMETER: &str = "fd.example";
@@ -46,24 +47,57 @@ impl FreeDiameter {
             .status()
             .expect("openssl is installed (apt-get install openssl)");
         assert!(status.success());
-        let (key, certificate) = (path("key.pem"), path("cert.pem"));
-        let (key, certificate) = (key.display(), certificate.display());
+        let files = TlsFiles {
+            certificate: path("cert.pem"),
+            key: path("key.pem"),
+            ca: path("cert.pem"),
+        };
+        let connect = format!(
+            "{peer}\" {{ ConnectTo = \"127.0.0.1\"; No_TLS; No_SCTP; Port = {peer_port}; }}"
+        );
+        Self::run(directory, (port, 0), &connect, &files)
+    }
+
+    /// As [`Self::start`], with TLS from the first octet (RFC 6733 2.1), by GnuTLS.
+    pub fn start_tls(
+        directory: &Path,
+        port: u16,
+        peer: &str,
+        peer_port: u16,
+        files: &TlsFiles,
+    ) -> Self {
+        let connect =
+            format!("{peer}\" {{ ConnectTo = \"127.0.0.1\"; No_SCTP; Port = {peer_port}; }}");
+        Self::run(directory, (0, port), &connect, files)
+    }
+
+    /// Listens on the first port without TLS and on the second one with it; 0 is neither.
+    fn run(
+        directory: &Path,
+        (port, tls_port): (u16, u16),
+        connect: &str,
+        files: &TlsFiles,
+    ) -> Self {
+        let path = |name: &str| directory.join(name);
+        let (key, certificate) = (files.key.display(), files.certificate.display());
+        let ca = files.ca.display();
         let configuration = format!(
             r#"
 Identity = "{FREE_DIAMETER}";
 Realm = "example";
 Port = {port};
-SecPort = 0;
+SecPort = {tls_port};
 No_SCTP;
 No_IPv6;
 ListenOn = "127.0.0.1";
 TcTimer = 1;
 TwTimer = 6;
 TLS_Cred = "{certificate}", "{key}";
-TLS_CA = "{certificate}";
+TLS_CA = "{ca}";
 LoadExtension = "dict_nasreq.fdx";
 LoadExtension = "dict_dcca.fdx";
-ConnectPeer = "{peer}" {{ ConnectTo = "127.0.0.1"; No_TLS; No_SCTP; Port = {peer_port}; }};
+LoadExtension = "dbg_msg_dumps.fdx" : "0x8888";
+ConnectPeer = "{connect};
 "#
         );
         std::fs::write(path("freeDiameter.conf"), configuration).unwrap();
@@ -77,6 +111,12 @@ ConnectPeer = "{peer}" {{ ConnectTo = "127.0.0.1"; No_TLS; No_SCTP; Port = {peer
             .spawn()
             .expect("freeDiameterd is installed (apt-get install freediameter)");
         Self(child)
+    }
+
+    /// Whether its log in `directory` tells of `text`; it writes down every message and how it is connected.
+    pub fn tells(directory: &Path, text: &str) -> bool {
+        std::fs::read_to_string(directory.join("freeDiameter.log"))
+            .is_ok_and(|log| log.contains(text))
     }
 
     /// Asks it to stop, with a DPR to its peers.

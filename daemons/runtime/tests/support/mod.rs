@@ -1,6 +1,7 @@
 //! Two nodes and their events, for the tests of the Diameter node.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod authority;
 pub mod free_diameter;
 pub mod raw;
 
