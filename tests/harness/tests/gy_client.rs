@@ -166,7 +166,9 @@ fn octets_are_recharged_redirected_and_given_back() {
     let recording = capture.stop();
     assert_eq!(recording.count("_ws.malformed || _ws.unreassembled"), 0);
     assert_eq!(
-        recording.count("diameter.cmd.code == 258 && diameter.flags.request == 1"),
+        recording.count(&format!(
+            "diameter.cmd.code == 258 && diameter.flags.request == 1 && tcp.srcport == {PORT}"
+        )),
         1
     );
     assert_eq!(recording.count("diameter.Redirect-Server-Address"), 1);
