@@ -77,7 +77,8 @@ enum Waiting {
         sender: oneshot::Sender<Result<Reply, Refusal>>,
         result: Result<Reply, Refusal>,
     },
-    Abort {
+    /// A request of ours to a client.
+    Ask {
         node: NodeHandle,
         peer: PeerId,
         request: Message,
@@ -105,13 +106,13 @@ impl After for Waiting {
             Self::Reply { sender, result } => {
                 let _ = sender.send(result);
             }
-            Self::Abort {
+            Self::Ask {
                 node,
                 peer,
                 request,
             } => {
                 if let Err(error) = node.send_request(&peer, 0, request) {
-                    tracing::warn!(%peer, %error, "a session could not be aborted; it ends with its grant");
+                    tracing::warn!(%peer, %error, "a client could not be asked; its session goes on to the end of its grant");
                 }
             }
             Self::Tell(handle, notification) => handle.made(notification),
@@ -134,7 +135,7 @@ impl After for Waiting {
             Self::Reply { sender, .. } => {
                 let _ = sender.send(Err(Refusal::NotStored));
             }
-            Self::Abort { .. } | Self::Tell(..) => {}
+            Self::Ask { .. } | Self::Tell(..) => {}
             Self::Told(handle, key) => handle.not_stored(key),
             Self::Kept(done) => drop(done.send(false)),
         }
@@ -637,7 +638,7 @@ impl Driver {
             route_records: Vec::new(),
             extra: Vec::new(),
         };
-        Some(Waiting::Abort {
+        Some(Waiting::Ask {
             node: self.node.clone(),
             peer,
             request: request.encode(0, 0),
@@ -674,7 +675,7 @@ impl Driver {
             route_records: Vec::new(),
             extra: group.chain(identifiers).collect(),
         };
-        Some(Waiting::Abort {
+        Some(Waiting::Ask {
             node: self.node.clone(),
             peer,
             request: request.encode(0, 0),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use iso_currency::Currency;
 use serde::{Deserialize, Serialize};
 use tollwire_cdr::EndCause;
+use tollwire_diameter::credit_control::CreditControlRequest;
 
 use crate::class::WhenShort;
 use crate::ledger::About;
@@ -260,6 +261,28 @@ impl Service {
 }
 
 impl Session {
+    /// A session that begins with `request`, and has been answered nothing yet.
+    pub fn begin(
+        request: &CreditControlRequest,
+        account: Box<str>,
+        services: Vec<Service>,
+        unix_ms: i64,
+    ) -> Self {
+        Self {
+            id: request.session_id.as_str().into(),
+            account,
+            origin_host: request.origin_host.as_str().into(),
+            origin_realm: request.origin_realm.as_str().into(),
+            multiple_services: !request.multiple_services_credit_controls.is_empty(),
+            services,
+            began_unix_ms: unix_ms,
+            due_unix_ms: unix_ms,
+            last: Answered::to(request, Outcome::refused(0)),
+            facts: Facts::default(),
+            closed_unix_ms: None,
+        }
+    }
+
     /// The ledger's key of what a request debits. Sessions are forgotten after a while and entries never: a client that
     /// uses a Session-Id again, against RFC 6733 8.8, begins another session and spoils nobody's.
     pub fn entry_key(&self, request_number: u32) -> String {
@@ -293,6 +316,17 @@ pub struct Answered {
     pub request_type: i32,
     /// What was answered.
     pub outcome: Outcome,
+}
+
+impl Answered {
+    /// `outcome` as the answer to `request`.
+    pub fn to(request: &CreditControlRequest, outcome: Outcome) -> Self {
+        Self {
+            number: request.cc_request_number,
+            request_type: request.cc_request_type.number(),
+            outcome,
+        }
+    }
 }
 
 /// The content of an answer.

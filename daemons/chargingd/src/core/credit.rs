@@ -89,21 +89,9 @@ impl Core {
             || request.multiple_services_indicator
                 == Some(MultipleServicesIndicator::MultipleServicesSupported);
         let mut session = Session {
-            id: request.session_id.as_str().into(),
-            account: account.name.clone(),
-            origin_host: request.origin_host.as_str().into(),
-            origin_realm: request.origin_realm.as_str().into(),
             multiple_services,
-            services: Vec::new(),
-            began_unix_ms: now.unix_ms,
-            due_unix_ms: now.unix_ms,
-            last: Answered {
-                number: request.cc_request_number,
-                request_type: request.cc_request_type.number(),
-                outcome: Outcome::refused(0),
-            },
             facts,
-            closed_unix_ms: None,
+            ..Session::begin(request, account.name.clone(), Vec::new(), now.unix_ms)
         };
         let mut outcomes = Vec::new();
         for asked in &asked {
@@ -189,11 +177,7 @@ impl Core {
             self.closing(now, &mut session, effects);
         }
         let outcome = self.outcome(&session, outcomes);
-        session.last = Answered {
-            number: request.cc_request_number,
-            request_type: request.cc_request_type.number(),
-            outcome: outcome.clone(),
-        };
+        session.last = Answered::to(request, outcome.clone());
         self.put(Some(&before), session, effects);
         outcome
     }

@@ -27,9 +27,7 @@ use crate::account::Account;
 use crate::effect::Effect;
 use crate::ledger::{About, Commodity, revenue};
 use crate::rating::{Measure, Query};
-use crate::session::{
-    Answered, Facts, Granted, Outcome, Price, Service, ServiceOutcome, Session, Sum,
-};
+use crate::session::{Facts, Granted, Outcome, Price, Service, ServiceOutcome, Session, Sum};
 
 /// What an event is worth to this server.
 struct Priced {
@@ -218,21 +216,8 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) -> Outcome {
         let mut session = Session {
-            id: request.session_id.as_str().into(),
-            account: account.name.clone(),
-            origin_host: request.origin_host.as_str().into(),
-            origin_realm: request.origin_realm.as_str().into(),
-            multiple_services: outcome.multiple_services,
-            services: vec![service],
-            began_unix_ms: now.unix_ms,
-            due_unix_ms: now.unix_ms,
-            last: Answered {
-                number: request.cc_request_number,
-                request_type: request.cc_request_type.number(),
-                outcome: Outcome::refused(0),
-            },
-            facts: Facts::default(),
             closed_unix_ms: Some(now.unix_ms),
+            ..Session::begin(request, account.name.clone(), vec![service], now.unix_ms)
         };
         let amount = sum_of(&session).map_or(0, |(amount, _)| amount);
         let number = request.cc_request_number;

@@ -21,6 +21,7 @@ pub(super) enum Beyond {
 }
 
 /// What could be held for a grant.
+#[derive(Default)]
 pub(super) struct Reserved {
     /// Units that are paid for.
     pub(super) units: u64,
@@ -56,34 +57,16 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) -> Reserved {
         let Price::Tariff(tariff) = &service.price else {
-            return Reserved {
-                units: 0,
-                free: 0,
-                shares: Vec::new(),
-                more: false,
-            };
+            return Reserved::default();
         };
-        let mut reserved = Reserved {
-            units: 0,
-            free: 0,
-            shares: Vec::new(),
-            more: false,
-        };
+        let mut reserved = Reserved::default();
         if self.has_access(now, payers, effects) {
             reserved.free = want;
             reserved.more = true;
             return reserved;
         }
         let of_units = self.of_units(payers, Some(tariff.measure()));
-        for purse in &of_units {
-            let left = want - reserved.units;
-            self.fill(now, purse, amount(left), effects);
-            let take = self.available(purse).min(amount(left));
-            if take > 0 {
-                reserved.units += take.unsigned_abs();
-                self.take_hold(purse, take, true, &mut reserved.shares);
-            }
-        }
+        reserved.units = self.hold_units(now, &of_units, want, &mut reserved.shares, effects);
         let left = want - reserved.units;
         let of_money = self.of_money(account, payers);
         let price = |units: u64| {
@@ -107,9 +90,10 @@ impl Core {
             self.hold_money(&of_money, cost, &mut reserved.shares);
             reserved.units += priced;
         }
-        let mut own = of_units.iter().chain(&payers.purses);
         let units_left = of_units.iter().any(|purse| self.available(purse) > 0);
-        reserved.more = units_left || affordable > left || own.any(|purse| self.can_fill(purse));
+        let can_fill = |purse: &str| self.can_fill(purse);
+        reserved.more =
+            units_left || affordable > left || payers.purses.iter().any(|purse| can_fill(purse));
         reserved
     }
 
@@ -124,23 +108,15 @@ impl Core {
     ) -> Option<Reserved> {
         let mut reserved = Reserved {
             units,
-            free: 0,
-            shares: Vec::new(),
             more: true,
+            ..Reserved::default()
         };
         if self.has_access(now, payers, effects) {
             reserved.free = units;
             return Some(reserved);
         }
-        let mut left = units;
-        for purse in self.of_units(payers, None) {
-            self.fill(now, &purse, amount(left), effects);
-            let take = self.available(&purse).min(amount(left));
-            if take > 0 {
-                left -= take.unsigned_abs();
-                self.take_hold(&purse, take, true, &mut reserved.shares);
-            }
-        }
+        let of_units = self.of_units(payers, None);
+        let left = units - self.hold_units(now, &of_units, units, &mut reserved.shares, effects);
         let rest = part_of(amount_micro, left, units);
         let of_money = self.of_money(account, payers);
         self.fill_all(now, &of_money, rest, effects);
@@ -201,7 +177,7 @@ impl Core {
             ))
     }
 
-    /// Debits a report and releases the rest of what was held. `covered` says how the report is covered.
+    /// Debits a report, in its parts before and behind a tariff change, and releases the rest of what was held.
     pub(super) fn consume(
         &mut self,
         account: &str,

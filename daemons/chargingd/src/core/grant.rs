@@ -5,6 +5,7 @@ use tollwire_runtime::clock::Now;
 
 use super::Core;
 use super::fund::MOST_STINTS;
+use super::purse::Payers;
 use super::request::Asked;
 use crate::class::{Class, WhenShort};
 use crate::effect::Effect;
@@ -62,14 +63,7 @@ impl Core {
         service.granted = reserved.units + reserved.free;
         service.asked_back = false;
         if service.granted == 0 {
-            return self.nothing(
-                now,
-                session,
-                service,
-                (payers.when_short, want),
-                &portion,
-                effects,
-            );
+            return self.nothing(now, &account, service, (payers, want), &portion, effects);
         }
         let restricted = is_restriction(service.short.take().as_ref());
         if std::mem::take(&mut service.told) && restricted {
@@ -118,18 +112,21 @@ impl Core {
     fn nothing(
         &mut self,
         now: Now,
-        session: &Session,
+        account: &str,
         service: &mut Service,
-        (rule, want): (WhenShort, u64),
+        (payers, want): (Payers, u64),
         portion: &Portion,
         effects: &mut Vec<Effect>,
     ) -> ServiceOutcome {
-        let account = session.account.clone();
+        let Payers {
+            purses,
+            when_short: rule,
+            ..
+        } = payers;
         let answer = |code: ResultCode| {
             ServiceOutcome::of(service.rating_group, &service.service_identifiers, code.0)
         };
-        let names = self.class_purses(&account, service);
-        let subject = payer(&account, &names);
+        let subject = payer(account, &purses);
         // Once for a session: before its first unit there is nothing new in an empty account.
         let news = service.is_used() && !service.told;
         // A client that is refused ends the service, or has to be given up.
@@ -140,7 +137,7 @@ impl Core {
                 answer(ResultCode::CREDIT_LIMIT_REACHED)
             }
             WhenShort::EndSubscription => {
-                for name in &names {
+                for name in &purses {
                     self.change_service_account(name, effects, |own| own.closed = true);
                 }
                 answer(ResultCode::END_USER_SERVICE_DENIED)
@@ -166,16 +163,14 @@ impl Core {
             self.tell(now, &subject, kind, 0, effects);
         }
         service.short = Some(rule);
-        self.short.insert(account);
+        self.short.insert(account.into());
         outcome
     }
 
     fn restrict(&self, now: Now, service: &mut Service, outcome: &mut ServiceOutcome) {
         let seconds = self.settings.restricted_seconds;
         outcome.validity_seconds = Some(seconds);
-        service.valid_until_unix_ms = now
-            .unix_ms
-            .saturating_add(i64::from(seconds).saturating_mul(1000));
+        service.valid_until_unix_ms = after(now.unix_ms, seconds);
     }
 
     fn granting(
@@ -195,9 +190,7 @@ impl Core {
         };
         service.granted_unix_ms = now.unix_ms;
         service.change_unix_ms = portion.change_unix_ms;
-        service.valid_until_unix_ms = now
-            .unix_ms
-            .saturating_add(i64::from(validity).saturating_mul(1000));
+        service.valid_until_unix_ms = after(now.unix_ms, validity);
         ServiceOutcome {
             granted: Some(granted),
             final_unit,
@@ -222,7 +215,7 @@ impl Core {
         let validity =
             own(|class| class.validity_seconds).unwrap_or(self.settings.validity_seconds);
         // Octets carry no time: the client reports those behind a change of their price apart (RFC 8506 8.20, 8.27).
-        let until = now.saturating_add(i64::from(validity).saturating_mul(1000));
+        let until = after(now, validity);
         let change_unix_ms = match measure {
             Measure::Volume | Measure::Events => tariff.next_change_unix_ms(now),
             Measure::Time | Measure::Combined => None,
@@ -261,7 +254,7 @@ impl Core {
         let of_time = matches!(tariff.measure(), Measure::Time | Measure::Combined);
         let ringing = session.facts.answer_unix_ms.is_none() && !service.is_used();
         if of_time && ringing {
-            let last = now.unix_ms + i64::from(self.settings.setup_seconds) * 1000;
+            let last = after(now.unix_ms, self.settings.setup_seconds);
             let mut at = now.unix_ms;
             while let Some(change) = tariff.next_change_unix_ms(at)
                 && change <= last
@@ -273,13 +266,11 @@ impl Core {
         }
         bases
     }
+}
 
-    /// Service accounts of a service's class that are open.
-    fn class_purses(&self, account: &str, service: &Service) -> Vec<Box<str>> {
-        self.payers(account, service.rating_group, &service.service_identifiers)
-            .map(|payers| payers.purses)
-            .unwrap_or_default()
-    }
+/// So many seconds behind a moment, milliseconds since 1970.
+pub(super) fn after(unix_ms: i64, seconds: u32) -> i64 {
+    unix_ms.saturating_add(i64::from(seconds).saturating_mul(1000))
 }
 
 fn is_restriction(rule: Option<&WhenShort>) -> bool {

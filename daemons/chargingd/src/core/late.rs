@@ -158,11 +158,7 @@ impl Core {
         outcome: Outcome,
         effects: &mut Vec<Effect>,
     ) -> Outcome {
-        session.last = Answered {
-            number: request.cc_request_number,
-            request_type: request.cc_request_type.number(),
-            outcome: outcome.clone(),
-        };
+        session.last = Answered::to(request, outcome.clone());
         self.put(Some(before), session, effects);
         outcome
     }

@@ -18,13 +18,12 @@ use tollwire_diameter::credit_control::{
 use tollwire_runtime::clock::Now;
 
 use super::Core;
+use super::grant::after;
 use super::purse::{Keys, amount};
 use crate::account::Account;
 use crate::effect::Effect;
 use crate::ledger::About;
-use crate::session::{
-    Answered, Facts, Granted, Outcome, Price, Service, ServiceOutcome, Session, Sum,
-};
+use crate::session::{Answered, Granted, Outcome, Price, Service, ServiceOutcome, Session, Sum};
 
 /// What a request says of money.
 struct Asked<'a> {
@@ -172,21 +171,8 @@ impl Core {
         service.granted = units;
         service.free = reserved.free;
         let mut session = Session {
-            id: request.session_id.as_str().into(),
-            account: name,
-            origin_host: request.origin_host.as_str().into(),
-            origin_realm: request.origin_realm.as_str().into(),
-            multiple_services: !request.multiple_services_credit_controls.is_empty(),
-            services: vec![service],
-            began_unix_ms: now.unix_ms,
             due_unix_ms: self.silent_at(now),
-            last: Answered {
-                number: request.cc_request_number,
-                request_type: request.cc_request_type.number(),
-                outcome: Outcome::refused(0),
-            },
-            facts: Facts::default(),
-            closed_unix_ms: None,
+            ..Session::begin(request, name, vec![service], now.unix_ms)
         };
         let outcome = self.granted(&session);
         session.last.outcome = outcome.clone();
@@ -205,11 +191,7 @@ impl Core {
         let mut session = before.clone();
         session.due_unix_ms = self.silent_at(now);
         let outcome = self.granted(&session);
-        session.last = Answered {
-            number: request.cc_request_number,
-            request_type: request.cc_request_type.number(),
-            outcome: outcome.clone(),
-        };
+        session.last = Answered::to(request, outcome.clone());
         self.put(Some(&before), session, effects);
         outcome
     }
@@ -249,11 +231,7 @@ impl Core {
         );
         session.closed_unix_ms = Some(now.unix_ms);
         let outcome = self.outcome_of_sum(&session);
-        session.last = Answered {
-            number: request.cc_request_number,
-            request_type: request.cc_request_type.number(),
-            outcome: outcome.clone(),
-        };
+        session.last = Answered::to(request, outcome.clone());
         self.put(Some(&before), session, effects);
         outcome
     }
@@ -343,8 +321,7 @@ impl Core {
     }
 
     fn silent_at(&self, now: Now) -> i64 {
-        now.unix_ms
-            .saturating_add(i64::from(self.settings.message_hold_seconds) * 1000)
+        after(now.unix_ms, self.settings.message_hold_seconds)
     }
 
     fn granted(&self, session: &Session) -> Outcome {

@@ -253,6 +253,25 @@ impl Core {
         }
     }
 
+    /// Holds up to `want` units of purses in their order, recharged where their rules allow it: how many.
+    pub(super) fn hold_units(
+        &mut self,
+        now: Now,
+        purses: &[Box<str>],
+        want: u64,
+        shares: &mut Vec<Share>,
+        effects: &mut Vec<Effect>,
+    ) -> u64 {
+        let mut left = want;
+        for purse in purses {
+            self.fill(now, purse, amount(left), effects);
+            let take = self.available(purse).min(amount(left));
+            self.take_hold(purse, take, true, shares);
+            left -= take.unsigned_abs();
+        }
+        want - left
+    }
+
     pub(super) fn hold_money(&mut self, purses: &[Box<str>], cost: i64, shares: &mut Vec<Share>) {
         let mut left = cost;
         for purse in purses {
