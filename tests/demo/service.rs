@@ -1,17 +1,11 @@
 //! A customer's service accounts before a packet gateway (python-diameter): recharged, emptied, redirected, and given back.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-
-use tollwire_harness::daemons::program;
+use tollwire_harness::charging::Charging;
 use tollwire_harness::net::Net;
 use tollwire_harness::process::{Process, Scratch, run};
 use tollwire_harness::wait::{PATIENCE, wait_until};
 
 use super::{print_indented, say, stage};
-
-const PORT: u16 = 3_868;
 
 const TARIFFS: &str = r#"
 [[tariff]]
@@ -40,32 +34,14 @@ pub fn show() {
     );
     let net = Net::new(1);
     let scratch = Scratch::new();
-    let at = |name: &str| scratch.path().join(name).display().to_string();
-    scratch.write("tariffs.toml", TARIFFS);
-    scratch.write("classes.toml", CLASSES);
-    let config = format!(
-        "[diameter]\norigin_host = \"chargingd.tollwire.example\"\norigin_realm = \"tollwire.example\"\n\
-         listen = [\"127.0.0.1:{PORT}\"]\n[store]\npath = {:?}\n[records]\ndirectory = {:?}\n\
-         [tariffs]\nfile = {:?}\n[classes]\nfile = {:?}\n[admin]\nsocket = {:?}\n",
-        at("chargingd.db"),
-        at("records"),
-        at("tariffs.toml"),
-        at("classes.toml"),
-        at("chargingd.admin"),
+    let classes = scratch.write("classes.toml", CLASSES);
+    let charging = Charging::start(
+        &net,
+        &scratch,
+        TARIFFS,
+        &format!("[classes]\nfile = {classes:?}\n"),
     );
-    let path = scratch.write("chargingd.toml", &config);
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("its own file");
-    let mut command = net.router.command(program("chargingd"));
-    let log = scratch.path().join("chargingd.log");
-    let _daemon = Process::start("chargingd", command.arg("--config").arg(&path), &log);
-    let admin = scratch.path().join("chargingd.admin");
-    wait_until("chargingd to serve", PATIENCE, || {
-        std::os::unix::net::UnixStream::connect(&admin).is_ok()
-    });
-    let tollctl = |line: &str| {
-        let mut command = net.router.command(program("tollctl"));
-        run(command.arg("--chargingd").arg(&admin).args(line.split(' ')))
-    };
+    let tollctl = |line: &str| run(charging.tollctl().args(line.split(' ')));
     let told = |line: &str| {
         say(&format!("tollctl {line}"));
         tollctl(line)
@@ -81,16 +57,9 @@ pub fn show() {
     print_indented(&tollctl("account service show alice"));
 
     stage("She surfs and reads until the octets are used and the main account is empty");
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut command = net
-        .router
-        .command(tests.join("../target/python/bin/python"));
-    let port = PORT.to_string();
     let mut gateway = Process::start(
         "gateway",
-        command
-            .arg(tests.join("netns/diameter/gy_client.py"))
-            .args(["127.0.0.1", &port]),
+        &mut charging.client("gy_client.py"),
         &scratch.path().join("gateway.log"),
     );
     wait_until("the user to be redirected", PATIENCE, || {

@@ -3,7 +3,7 @@
 //! A [`net::Net`] is a router and any number of hosts around it, each a network namespace of its
 //! own. [`daemons::Daemons`] runs `sipd`, `pinholed` and `chargingd` in the router. Phones are
 //! [`sipp::Sipp`] (an independent peer driven by a scenario) or [`phone::Phone`] (a SIP endpoint
-//! that a test moves step by step), and [`media`] sends RTP and counts what arrives. [`sms`] has the
+//! that a test moves step by step), and [`media`] sends RTP and counts what arrives. [`charging`] runs `chargingd` alone. [`sms`] has the
 //! peers and the scene of short messages, [`slp`] those of service discovery, [`told`] those that
 //! `chargingd` tells what happens to accounts.
 //!
@@ -13,6 +13,7 @@
 
 pub mod baresip;
 pub mod capture;
+pub mod charging;
 pub mod daemons;
 pub mod disk;
 pub mod media;

@@ -3,19 +3,12 @@
 //! Two classes in one session, one that nobody knows; the octets are recharged from the main account until that is empty;
 //! then the user is redirected, until he has paid.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-
 use serde_json::{Value, json};
-use tollwire_harness::capture::Capture;
-use tollwire_harness::daemons::program;
+use tollwire_harness::charging::{Charging, PORT};
 use tollwire_harness::net::Net;
 use tollwire_harness::process::{Process, Scratch, run};
 use tollwire_harness::wait::{PATIENCE, wait_until};
 use tollwire_runtime::admin::client;
-
-const PORT: u16 = 3_868;
 
 const TARIFFS: &str = r#"
 [[tariff]]
@@ -52,35 +45,20 @@ threshold = 100000
 fn octets_are_recharged_redirected_and_given_back() {
     let net = Net::new(1);
     let scratch = Scratch::new();
-    let at = |name: &str| scratch.path().join(name).display().to_string();
-    scratch.write("tariffs.toml", TARIFFS);
-    scratch.write("classes.toml", CLASSES);
-    let config = format!(
-        "[diameter]\norigin_host = \"chargingd.tollwire.example\"\norigin_realm = \"tollwire.example\"\n\
-         listen = [\"127.0.0.1:{PORT}\"]\n[store]\npath = {:?}\n[records]\ndirectory = {:?}\n\
-         [tariffs]\nfile = {:?}\n[classes]\nfile = {:?}\n[admin]\nsocket = {:?}\n",
-        at("chargingd.db"),
-        at("records"),
-        at("tariffs.toml"),
-        at("classes.toml"),
-        at("chargingd.admin"),
+    let classes = scratch.write("classes.toml", CLASSES);
+    let charging = Charging::start(
+        &net,
+        &scratch,
+        TARIFFS,
+        &format!("[classes]\nfile = {classes:?}\n"),
     );
-    let path = scratch.write("chargingd.toml", &config);
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("its own file");
-    let mut command = net.router.command(program("chargingd"));
-    let log = scratch.path().join("chargingd.log");
-    let _daemon = Process::start("chargingd", command.arg("--config").arg(&path), &log);
-    let admin = scratch.path().join("chargingd.admin");
-    wait_until("chargingd to serve", PATIENCE, || {
-        std::os::unix::net::UnixStream::connect(&admin).is_ok()
-    });
     let operate = |operation: Value| -> Value {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .expect("a runtime");
         runtime
-            .block_on(client::post(&admin, "/operations", &operation))
+            .block_on(client::post(charging.admin(), "/operations", &operation))
             .unwrap_or_else(|error| panic!("{operation}: {error}"))
     };
     operate(
@@ -105,19 +83,11 @@ fn octets_are_recharged_redirected_and_given_back() {
         "reference": "pocket money" } }),
     );
 
-    let capture = Capture::start(&net.router, &scratch, &format!("tcp port {PORT}"));
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut command = net
-        .router
-        .command(tests.join("../target/python/bin/python"));
-    let port = PORT.to_string();
-    let said = scratch.path().join("gateway.log");
+    let capture = charging.capture(&scratch);
     let mut gateway = Process::start(
         "gateway",
-        command
-            .arg(tests.join("netns/diameter/gy_client.py"))
-            .args(["127.0.0.1", &port]),
-        &said,
+        &mut charging.client("gy_client.py"),
+        &scratch.path().join("gateway.log"),
     );
     wait_until("the user to be redirected", PATIENCE, || {
         gateway.log().contains("redirected")
@@ -150,8 +120,7 @@ fn octets_are_recharged_redirected_and_given_back() {
     // Beside it the library says what it thinks of its connections.
     let said = gateway.log();
     assert!(said.contains(&expected), "{said}\ninstead of\n{expected}");
-    let mut command = net.router.command(program("tollctl"));
-    let trial = run(command.arg("--chargingd").arg(&admin).arg("trial-balance"));
+    let trial = run(charging.tollctl().arg("trial-balance"));
     assert!(!trial.contains("DIFFERENT"), "{trial}");
     let shown = operate(
         json!({ "add-identity": { "account": "alice", "identity": "sip:alice@tollwire.example" } }),

@@ -1,53 +1,22 @@
 //! `chargingd` as accounting storage, before an element that nobody here wrote: python-diameter (PyPI), judged by
 //! tshark too.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-
-use tollwire_harness::capture::Capture;
-use tollwire_harness::daemons::program;
+use tollwire_harness::charging::Charging;
 use tollwire_harness::net::Net;
-use tollwire_harness::process::{Process, Scratch, run};
-use tollwire_harness::wait::{PATIENCE, wait_until};
-
-const PORT: u16 = 3_868;
+use tollwire_harness::process::{Scratch, run};
 
 #[test]
 fn sessions_events_and_repetitions_of_another_vendors_element() {
     let net = Net::new(1);
     let scratch = Scratch::new();
-    let at = |name: &str| scratch.path().join(name).display().to_string();
-    scratch.write("tariffs.toml", "");
-    let config = format!(
-        "[diameter]\norigin_host = \"chargingd.tollwire.example\"\norigin_realm = \"tollwire.example\"\n\
-         listen = [\"127.0.0.1:{PORT}\"]\n[store]\npath = {:?}\n[records]\ndirectory = {:?}\n[tariffs]\nfile = {:?}\n\
-         [admin]\nsocket = {:?}\n[accounting_storage]\nenabled = true\npath = {:?}\ninterim_interval_seconds = 300\n\
+    let storage = format!(
+        "[accounting_storage]\nenabled = true\npath = {:?}\ninterim_interval_seconds = 300\n\
          realtime_required = \"grant-and-store\"\n",
-        at("chargingd.db"),
-        at("records"),
-        at("tariffs.toml"),
-        at("chargingd.admin"),
-        at("accounting.db"),
+        scratch.path().join("accounting.db"),
     );
-    let path = scratch.write("chargingd.toml", &config);
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("its own file");
-    let mut command = net.router.command(program("chargingd"));
-    let log = scratch.path().join("chargingd.log");
-    let _daemon = Process::start("chargingd", command.arg("--config").arg(&path), &log);
-    let admin = scratch.path().join("chargingd.admin");
-    wait_until("chargingd to serve", PATIENCE, || {
-        std::os::unix::net::UnixStream::connect(&admin).is_ok()
-    });
-
-    let capture = Capture::start(&net.router, &scratch, &format!("tcp port {PORT}"));
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut client = net
-        .router
-        .command(tests.join("../target/python/bin/python"));
-    let said = run(client
-        .arg(tests.join("netns/diameter/rf_client.py"))
-        .args(["127.0.0.1", &PORT.to_string()]));
+    let charging = Charging::start(&net, &scratch, "", &storage);
+    let capture = charging.capture(&scratch);
+    let said = run(&mut charging.client("rf_client.py"));
     let expected = "start 0 2001 300 2\n\
                     interim 1 2001 300 2\n\
                     interim 1 2001 300 2\n\
@@ -60,9 +29,8 @@ fn sessions_events_and_repetitions_of_another_vendors_element() {
     assert_eq!(said, expected);
 
     let tollctl = |arguments: &[&str]| {
-        let mut command = net.router.command(program("tollctl"));
-        command.arg("--chargingd").arg(&admin).arg("accounting");
-        command.args(arguments);
+        let mut command = charging.tollctl();
+        command.arg("accounting").args(arguments);
         command
     };
     let records = run(&mut tollctl(&["list", "--json"]));

@@ -1,48 +1,20 @@
 //! `chargingd` before a credit-control client that nobody here wrote: python-diameter (PyPI), judged by tshark too.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-
-use tollwire_harness::capture::Capture;
-use tollwire_harness::daemons::program;
+use tollwire_harness::charging::Charging;
 use tollwire_harness::net::Net;
-use tollwire_harness::process::{Process, Scratch, run};
-use tollwire_harness::wait::{PATIENCE, wait_until};
-
-const PORT: u16 = 3_868;
+use tollwire_harness::process::{Scratch, run};
 
 #[test]
 fn a_session_and_every_kind_of_event() {
     let net = Net::new(1);
     let scratch = Scratch::new();
-    let at = |name: &str| scratch.path().join(name).display().to_string();
-    scratch.write(
-        "tariffs.toml",
+    let charging = Charging::start(
+        &net,
+        &scratch,
         "[[tariff]]\nname = \"t\"\nprefixes = [\"\"]\ncurrency = \"EUR\"\nprice_per_minute_micro = 600000\n",
+        "[grants]\nmax_refund_micro = 200000\n",
     );
-    let config = format!(
-        "[diameter]\norigin_host = \"chargingd.tollwire.example\"\norigin_realm = \"tollwire.example\"\n\
-         listen = [\"127.0.0.1:{PORT}\"]\n[store]\npath = {:?}\n[records]\ndirectory = {:?}\n\
-         [grants]\nmax_refund_micro = 200000\n[tariffs]\nfile = {:?}\n[admin]\nsocket = {:?}\n",
-        at("chargingd.db"),
-        at("records"),
-        at("tariffs.toml"),
-        at("chargingd.admin"),
-    );
-    let path = scratch.write("chargingd.toml", &config);
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("its own file");
-    let mut command = net.router.command(program("chargingd"));
-    let log = scratch.path().join("chargingd.log");
-    let _daemon = Process::start("chargingd", command.arg("--config").arg(&path), &log);
-    let admin = scratch.path().join("chargingd.admin");
-    wait_until("chargingd to serve", PATIENCE, || {
-        std::os::unix::net::UnixStream::connect(&admin).is_ok()
-    });
-    let tollctl = |arguments: &[&str]| {
-        let mut command = net.router.command(program("tollctl"));
-        run(command.arg("--chargingd").arg(&admin).args(arguments))
-    };
+    let tollctl = |arguments: &[&str]| run(charging.tollctl().args(arguments));
     let identity = "sip:alice@tollwire.example";
     tollctl(&[
         "account",
@@ -55,15 +27,8 @@ fn a_session_and_every_kind_of_event() {
     ]);
     tollctl(&["account", "top-up", "alice", "1.00", "--reference", "first"]);
 
-    let capture = Capture::start(&net.router, &scratch, &format!("tcp port {PORT}"));
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut client = net
-        .router
-        .command(tests.join("../target/python/bin/python"));
-    let port = PORT.to_string();
-    let said = run(client
-        .arg(tests.join("netns/diameter/ro_client.py"))
-        .args(["127.0.0.1", &port]));
+    let capture = charging.capture(&scratch);
+    let said = run(&mut charging.client("ro_client.py"));
     let expected = "session 1 2001 60\n\
                     session 2 2001 60\n\
                     session 3 2001 None\n\
