@@ -16,14 +16,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tollwire_diameter::base::{AbortSessionRequest, ReAuthRequest, ReAuthRequestType};
 use tollwire_diameter::credit_control::{CcSessionFailover, CreditControlRequest};
 use tollwire_diameter::{Avp, Message, ResultCode, dictionary};
 use tollwire_runtime::accounting::{self as shipping, Shipper};
 use tollwire_runtime::clock::Now;
 use tollwire_runtime::daemon::{self, Fault, Started};
 use tollwire_runtime::diameter::{Node, NodeEvent, NodeHandle, PeerId, ReplyTo};
-use tollwire_runtime::metrics::{Gauges, Metrics, Reading};
+use tollwire_runtime::metrics::{Gauges, Metrics};
 use tollwire_runtime::records::RecordWriter;
 use tollwire_runtime::signals::{Request, Signals};
 use tollwire_runtime::{admin as runtime_admin, notify};
@@ -32,12 +31,14 @@ use crate::accounting::{self, Recorder};
 use crate::admin::{self, Ask, Routes};
 use crate::answer;
 use crate::api;
+use crate::ask;
 use crate::audit;
 use crate::caller;
 use crate::config::Config;
 use crate::core::{Core, State};
 use crate::effect::{Effect, Mutation, Refusal, Reply};
 use crate::event::Event;
+use crate::gauges;
 use crate::invoice::{self, Closer, Keep};
 use crate::notify::{Handle, Key, Notification, Service, Write};
 use crate::outbox::{self, Outbox};
@@ -212,10 +213,10 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
         .map_err(Fault::unavailable)?;
     let (asks, mut asked) = mpsc::channel(QUEUE);
     let metrics = Metrics::new("chargingd");
-    let gauges = Gauges::register(&metrics, GAUGE_ROWS);
+    let gauges = Gauges::register(&metrics, gauges::GAUGE_ROWS);
     let accounting_gauges =
         (recorder.as_ref()).map(|_| Gauges::register(&metrics, accounting::GAUGE_ROWS));
-    let role_gauges = Gauges::register(&metrics, ROLE_ROWS);
+    let role_gauges = Gauges::register(&metrics, gauges::ROLE_ROWS);
     let (role, its_role) = watch::channel(Role::default());
     let (writes, mut told) = mpsc::unbounded_channel();
     let telling = Service::start(
@@ -576,26 +577,25 @@ impl Driver {
                     session_id,
                     origin_host,
                     origin_realm,
-                } => {
-                    group
-                        .after
-                        .extend(self.abort(&session_id, &origin_host, &origin_realm));
-                }
+                } => group.after.extend(self.ask_client(
+                    &session_id,
+                    (&origin_host, &origin_realm),
+                    ask::What::Abort,
+                )),
                 Effect::ReAuthorize {
                     session_id,
                     origin_host,
                     origin_realm,
                     rating_group,
                     service_identifiers,
-                } => {
-                    let service = (rating_group, &*service_identifiers);
-                    group.after.extend(self.re_authorize(
-                        &session_id,
-                        &origin_host,
-                        &origin_realm,
-                        service,
-                    ));
-                }
+                } => group.after.extend(self.ask_client(
+                    &session_id,
+                    (&origin_host, &origin_realm),
+                    ask::What::ReAuthorize {
+                        rating_group,
+                        service_identifiers: &service_identifiers,
+                    },
+                )),
             }
         }
         self.store.submit(group);
@@ -622,63 +622,17 @@ impl Driver {
         })
     }
 
-    fn abort(&self, session_id: &str, origin_host: &str, origin_realm: &str) -> Option<Waiting> {
-        let peer = self.node.find(origin_host)?;
-        let identity = self.node.identity();
-        let request = AbortSessionRequest {
-            session_id: session_id.to_owned(),
-            origin_host: identity.origin_host.clone(),
-            origin_realm: identity.origin_realm.clone(),
-            destination_realm: origin_realm.to_owned(),
-            destination_host: origin_host.to_owned(),
-            auth_application_id: dictionary::APPLICATION_CREDIT_CONTROL,
-            user_name: None,
-            origin_state_id: None,
-            proxy_infos: Vec::new(),
-            route_records: Vec::new(),
-            extra: Vec::new(),
-        };
-        Some(Waiting::Ask {
-            node: self.node.clone(),
-            peer,
-            request: request.encode(0, 0),
-        })
-    }
-
-    /// RFC 8506 5.5: the client answers it with a CCR-Update for the service.
-    fn re_authorize(
+    /// A request of ours to the client of a session, if it is connected.
+    fn ask_client(
         &self,
         session_id: &str,
-        origin_host: &str,
-        origin_realm: &str,
-        (rating_group, service_identifiers): (Option<u32>, &[u32]),
+        to: (&str, &str),
+        what: ask::What<'_>,
     ) -> Option<Waiting> {
-        let peer = self.node.find(origin_host)?;
-        let identity = self.node.identity();
-        let group = rating_group
-            .iter()
-            .map(|group| Avp::new(&dictionary::RATING_GROUP, group));
-        let identifiers = service_identifiers
-            .iter()
-            .map(|identifier| Avp::new(&dictionary::SERVICE_IDENTIFIER, identifier));
-        let request = ReAuthRequest {
-            session_id: session_id.to_owned(),
-            origin_host: identity.origin_host.clone(),
-            origin_realm: identity.origin_realm.clone(),
-            destination_realm: origin_realm.to_owned(),
-            destination_host: origin_host.to_owned(),
-            auth_application_id: dictionary::APPLICATION_CREDIT_CONTROL,
-            re_auth_request_type: ReAuthRequestType::AuthorizeOnly,
-            user_name: None,
-            origin_state_id: None,
-            proxy_infos: Vec::new(),
-            route_records: Vec::new(),
-            extra: group.chain(identifiers).collect(),
-        };
         Some(Waiting::Ask {
             node: self.node.clone(),
-            peer,
-            request: request.encode(0, 0),
+            peer: self.node.find(to.0)?,
+            request: ask::request(self.node.identity(), session_id, to, what),
         })
     }
 }
@@ -687,57 +641,3 @@ impl Driver {
 fn is_storable(session_id: &str) -> bool {
     session_id.len() <= LONGEST_SESSION_ID && !session_id.contains('\0')
 }
-
-/// What `/metrics` shows.
-const GAUGE_ROWS: &[(&str, &str, Reading<Core>)] = &[
-    ("requests", "Credit-Control-Requests received", |core| {
-        core.counters().requests
-    }),
-    (
-        "requests_repeated",
-        "Requests answered from memory",
-        |core| core.counters().repeated,
-    ),
-    ("requests_refused", "Requests refused", |core| {
-        core.counters().refused
-    }),
-    (
-        "excessive_reports",
-        "Reports of more than was granted",
-        |core| core.counters().excessive_reports,
-    ),
-    (
-        "supervision_expired",
-        "Sessions closed because their client fell silent",
-        |core| core.counters().supervision_expired,
-    ),
-    (
-        "late_reports",
-        "Last reports of sessions that were closed already, debited after all",
-        |core| core.counters().late_reports,
-    ),
-    (
-        "uncollected_micro",
-        "What reports cost beyond what the accounts had, micro-units of any currency",
-        |core| core.counters().uncollected_micro,
-    ),
-    ("records", "Charge records made", |core| {
-        core.counters().records
-    }),
-    ("sessions", "Sessions that run", |core| {
-        core.open_sessions().count() as u64
-    }),
-    ("accounts", "Accounts", |core| {
-        core.accounts().count() as u64
-    }),
-];
-
-/// What `/metrics` shows of its part among the instances.
-const ROLE_ROWS: &[(&str, &str, Reading<Role>)] = &[
-    ("active", "Whether this instance works", |role| {
-        u64::from(*role == Role::Active)
-    }),
-    ("store_away", "Whether nothing can be stored now", |role| {
-        u64::from(*role == Role::Away)
-    }),
-];
