@@ -2,6 +2,7 @@
 
 mod answer;
 mod final_unit;
+mod invoice;
 mod money;
 mod request;
 mod service_information;
@@ -14,6 +15,7 @@ pub use answer::CreditControlAnswer;
 pub use final_unit::{
     FinalUnitIndication, QosFinalUnitIndication, RedirectServer, RedirectServerExtension,
 };
+pub use invoice::{INVOICE_CONTEXT, InvalidInvoice, InvoiceParameters};
 pub use money::{CcMoney, CostInformation, UnitValue};
 pub use request::CreditControlRequest;
 pub use service_information::{

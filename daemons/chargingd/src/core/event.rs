@@ -8,19 +8,20 @@
 //! | PRICE_ENQUIRY | Cost-Information says what it would cost |
 //!
 //! What an event costs stands in the request (CC-Money), or is the tariff's price of what is asked for: CC-Time,
-//! CC-Total-Octets or CC-Service-Specific-Units.
+//! CC-Total-Octets or CC-Service-Specific-Units. A billing server's request says for whom the money is, and what it keeps of it
+//! ([`InvoiceParameters`]): that is paid in money alone, and stands in the ledger as two parts.
 //! The record is the client's, as with a sum that is held. A repeated request gets the first answer: a debit is a session
 //! that is over as soon as it has begun, and is remembered as such.
 
 use tollwire_diameter::ResultCode;
 use tollwire_diameter::credit_control::{
-    CcRequestType, CreditControlRequest, RequestedAction, RequestedServiceUnit,
+    CcRequestType, CreditControlRequest, InvoiceParameters, RequestedAction, RequestedServiceUnit,
 };
 use tollwire_runtime::clock::Now;
 
 use super::Core;
 use super::fund::used_of;
-use super::money::{micro, sum_of};
+use super::money::{Portion, micro, sum_of};
 use super::purse::{Keys, Posting};
 use super::request::learn;
 use crate::account::Account;
@@ -36,8 +37,8 @@ struct Priced {
     seconds: Option<u32>,
     /// CC-Service-Specific-Units that the client counts.
     units: u64,
-    /// What the ledger's entry is for.
-    about: About,
+    /// What the ledger's entries are for; they come to `amount_micro`.
+    portions: Vec<Portion>,
 }
 
 impl Core {
@@ -147,12 +148,11 @@ impl Core {
                 }),
             });
         }
-        let about = priced.about.clone();
         self.settle(
             now,
             request,
             &account,
-            (service, back, about),
+            (service, back, &priced.portions),
             outcome,
             effects,
         )
@@ -169,11 +169,20 @@ impl Core {
         let asked = requested(request)?;
         let units = asked.cc_service_specific_units.unwrap_or(1);
         if let Some(money) = &asked.cc_money {
-            return Some(Priced {
-                amount_micro: micro(money, account.currency)?,
-                seconds: None,
-                units,
-                about: About::default(),
+            let amount_micro = micro(money, account.currency)?;
+            return Some(match InvoiceParameters::of(request).ok()? {
+                None => Priced {
+                    amount_micro,
+                    seconds: None,
+                    units,
+                    portions: vec![(amount_micro, About::default())],
+                },
+                Some(invoice) => Priced {
+                    amount_micro,
+                    seconds: None,
+                    units: 0,
+                    portions: portions(amount_micro, &invoice)?,
+                },
             });
         }
         let mut facts = Facts::default();
@@ -197,11 +206,12 @@ impl Core {
             Measure::Volume => (used_of(Measure::Volume, asked.cc_total_octets?), None),
             Measure::Events => (used_of(Measure::Events, units), None),
         };
+        let amount_micro = tariff.price_micro(now.unix_ms, used);
         Some(Priced {
-            amount_micro: tariff.price_micro(now.unix_ms, used),
+            amount_micro,
             seconds,
             units,
-            about: Price::Tariff(tariff.clone()).about(),
+            portions: vec![(amount_micro, Price::Tariff(tariff.clone()).about())],
         })
     }
 
@@ -211,7 +221,7 @@ impl Core {
         now: Now,
         request: &CreditControlRequest,
         account: &Account,
-        (service, back, about): (Service, bool, About),
+        (service, back, portions): (Service, bool, &[Portion]),
         mut outcome: Outcome,
         effects: &mut Vec<Effect>,
     ) -> Outcome {
@@ -224,20 +234,22 @@ impl Core {
         if back {
             let commodity = Commodity::Money(account.currency);
             let mut keys = Keys::of(now, session.entry_key(number));
-            let posting = Posting {
-                debit: &revenue(commodity),
-                credit: &account.name,
-                amount,
-                commodity,
-                about,
-            };
-            self.post(posting, &mut keys, effects);
+            for (part, about) in portions {
+                let posting = Posting {
+                    debit: &revenue(commodity),
+                    credit: &account.name,
+                    amount: *part,
+                    commodity,
+                    about: about.clone(),
+                };
+                self.post(posting, &mut keys, effects);
+            }
             if let Some(service) = session.services.first_mut() {
                 service.charged_micro = -amount;
             }
             outcome.cost = Some((amount, Self::currency_number(account.currency)));
         } else {
-            self.spend_sum(now, &mut session, amount, (number, about), effects);
+            self.spend_sum(now, &mut session, amount, (number, portions), effects);
             let cost = session.charged_micro();
             outcome.cost = Some((cost, Self::currency_number(account.currency)));
         }
@@ -294,6 +306,23 @@ impl Core {
         self.counters.repeated += 1;
         known.last.outcome
     }
+}
+
+/// What the provider is credited, and what the billing server keeps. The fee is the whole of its part: a settlement takes it off
+/// exactly, whatever its rate was. Nothing, if more would be kept than is paid.
+fn portions(amount_micro: i64, invoice: &InvoiceParameters) -> Option<Vec<Portion>> {
+    let net_micro = amount_micro.checked_sub(invoice.fee_micro)?;
+    if net_micro < 0 {
+        return None;
+    }
+    let about = |commission_basis_points| About {
+        service: invoice.service.as_str().into(),
+        provider: invoice.provider.as_str().into(),
+        tax_basis_points: invoice.tax_basis_points,
+        commission_basis_points,
+    };
+    let parts = [(net_micro, about(0)), (invoice.fee_micro, about(10_000))];
+    Some(parts.into_iter().filter(|(part, _)| *part > 0).collect())
 }
 
 fn requested(request: &CreditControlRequest) -> Option<&RequestedServiceUnit> {

@@ -111,7 +111,8 @@ impl Core {
             more: true,
             ..Reserved::default()
         };
-        if self.has_access(now, payers, effects) {
+        // What is not counted in units is paid in money alone.
+        if units > 0 && self.has_access(now, payers, effects) {
             reserved.free = units;
             return Some(reserved);
         }

@@ -119,7 +119,7 @@ impl Core {
             now,
             &mut session,
             used_micro.min(held),
-            (number, Default::default()),
+            (number, &[(used_micro.min(held), Default::default())]),
             effects,
         );
         let outcome = self.outcome_of_sum(&session);

@@ -25,6 +25,9 @@ use crate::effect::Effect;
 use crate::ledger::About;
 use crate::session::{Answered, Granted, Outcome, Price, Service, ServiceOutcome, Session, Sum};
 
+/// Part of a sum, micro-units, and what it is for.
+pub(super) type Portion = (i64, About);
+
 /// What a request says of money.
 struct Asked<'a> {
     requested: Option<&'a CcMoney>,
@@ -226,7 +229,10 @@ impl Core {
             now,
             &mut session,
             used.min(held),
-            (request.cc_request_number, About::default()),
+            (
+                request.cc_request_number,
+                &[(used.min(held), About::default())],
+            ),
             effects,
         );
         session.closed_unix_ms = Some(now.unix_ms);
@@ -236,16 +242,19 @@ impl Core {
         outcome
     }
 
-    /// Debits `used_micro` of what is held, units for the same part of the whole, and releases the rest.
+    /// Debits `used_micro` of what is held, units for the same part of the whole, and releases the rest. Money is for
+    /// `portions` in their order, units for the first.
     pub(super) fn spend_sum(
         &mut self,
         now: Now,
         session: &mut Session,
         used_micro: i64,
-        (request_number, about): (u32, About),
+        (request_number, portions): (u32, &[Portion]),
         effects: &mut Vec<Effect>,
     ) {
         let mut keys = Keys::of(now, session.entry_key(request_number));
+        let about = portions.first().map(|(_, about)| about.clone());
+        let about = about.unwrap_or_default();
         let Some(service) = session.services.first_mut() else {
             return;
         };
@@ -280,11 +289,23 @@ impl Core {
         // What the units stand for costs nothing more.
         let covered = amount_micro.saturating_sub(money);
         let mut owed = used_micro.saturating_sub(covered).max(0);
+        let mut portions = portions.iter().cloned();
+        let mut portion = portions.next();
         for share in shares.iter().filter(|share| !share.units) {
-            let taken = share.amount.min(owed);
-            owed -= taken;
-            self.spend(&share.purse, taken, about.clone(), &mut keys, effects);
-            service.charged_micro = service.charged_micro.saturating_add(taken);
+            let mut of_share = share.amount.min(owed);
+            owed -= of_share;
+            while of_share > 0
+                && let Some((left, about)) = &mut portion
+            {
+                let taken = of_share.min(*left);
+                self.spend(&share.purse, taken, about.clone(), &mut keys, effects);
+                service.charged_micro = service.charged_micro.saturating_add(taken);
+                of_share -= taken;
+                *left -= taken;
+                if *left == 0 {
+                    portion = portions.next();
+                }
+            }
         }
         service.granted = 0;
         service.free = 0;

@@ -1,6 +1,7 @@
 mod bench;
 mod books;
 mod event;
+mod invoice;
 mod late;
 mod money;
 mod service;
