@@ -175,7 +175,8 @@ impl Database {
     /// Queues what changes something.
     ///
     /// `change` begins no transaction of its own: it has a savepoint. If it fails, what it did is undone, and others
-    /// are not affected.
+    /// are not affected. An error of SQLite that it did not expect it gives back: after a full disk there may be no
+    /// transaction any more.
     pub fn call<T, E, F>(&self, change: F) -> Call<T, E>
     where
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,

@@ -59,28 +59,17 @@ impl Writer {
     fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
         let mut transaction =
             (self.connection).transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut lost = false;
         for job in group {
             let savepoint = transaction.savepoint()?;
             let stays = job.run(&savepoint);
             // A full disk may undo the whole transaction in the middle of it (SQLite, "Response To Errors Within A
-            // Transaction"): then nothing of it is there, and nothing more may be written outside of one.
-            lost = savepoint.is_autocommit();
-            if lost {
-                break;
-            }
+            // Transaction"): then there is no such savepoint any more, and nothing of the group is told to be stored.
             match stays {
                 true => savepoint.commit()?,
-                // Dropped, it is undone.
+                // Undone.
                 false => savepoint.finish()?,
             }
         }
-        match lost {
-            true => Err(rusqlite::Error::SqliteFailure(
-                rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL),
-                Some("the transaction was undone".to_owned()),
-            )),
-            false => transaction.commit(),
-        }
+        transaction.commit()
     }
 }

@@ -211,7 +211,7 @@ impl Drop for Server {
 }
 
 async fn listen_tcp(listener: TcpListener, shared: Arc<Shared>, connections: Arc<Semaphore>) {
-    while let Ok(permit) = Arc::clone(&connections).acquire_owned().await {
+    loop {
         let (stream, address) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -231,6 +231,10 @@ async fn listen_tcp(listener: TcpListener, shared: Arc<Shared>, connections: Arc
                 None => continue,
             },
         };
+        // One more waits here, and those after it in the kernel's queue.
+        let Ok(permit) = Arc::clone(&connections).acquire_owned().await else {
+            return;
+        };
         let connection = Connection {
             shared: Arc::clone(&shared),
             settings,
@@ -245,7 +249,7 @@ async fn listen_tcp(listener: TcpListener, shared: Arc<Shared>, connections: Arc
 }
 
 async fn listen_unix(listener: UnixListener, shared: Arc<Shared>, connections: Arc<Semaphore>) {
-    while let Ok(permit) = Arc::clone(&connections).acquire_owned().await {
+    loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -254,6 +258,10 @@ async fn listen_unix(listener: UnixListener, shared: Arc<Shared>, connections: A
             }
         };
         let Ok(settings) = shared.settings.lock().map(|settings| settings.clone()) else {
+            return;
+        };
+        // One more waits here, and those after it in the kernel's queue.
+        let Ok(permit) = Arc::clone(&connections).acquire_owned().await else {
             return;
         };
         let connection = Connection {
