@@ -152,22 +152,28 @@ async fn requests_move_to_the_alternative_when_the_first_server_dies() {
         }],
         ..config("client.example")
     });
-    assert_eq!(client_node.opened().await.1, "first.example");
+    // All are connected, and the daemon hears of the service once.
+    client_node.opened().await;
     first_node.opened().await;
+    second_node.opened().await;
+    let peers = || client_node.handle.peers();
+    until(|| peers().iter().filter(|(_, open, _)| *open).count() == 2).await;
     client_node
         .handle
         .send_request(&server_id(), 1, credit_control_request(0).encode(0, 0))
         .unwrap();
     let (_, _, asked_first) = first_node.request().await;
     first_node.handle.shutdown().await;
-    client_node.closed().await;
-    second_node.opened().await;
     let (_, reply_to, asked_again) = second_node.request().await;
     assert!(asked_again.is_retransmitted());
     assert_eq!(asked_again.end_to_end_id, asked_first.end_to_end_id);
     assert!(second_node.handle.answer(reply_to, &grant(&asked_again)));
-    assert_eq!(client_node.opened().await.1, "second.example");
+    // The next event: that one of two servers closed is none.
     assert_eq!(client_node.answer().await.0, 1);
+    assert!(client_node.handle.is_open(&server_id()));
+    second_node.handle.shutdown().await;
+    client_node.closed().await;
+    assert!(!client_node.handle.is_open(&server_id()));
 }
 
 #[tokio::test]

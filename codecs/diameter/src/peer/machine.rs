@@ -23,8 +23,6 @@ pub struct Peer {
     reconnect_at: Option<Instant>,
     pub(super) pause: Option<Duration>,
     pub(super) opened_at: Option<Instant>,
-    /// When the peer last served a request, or the connection was opened.
-    pub(super) served_at: Option<Instant>,
     /// When anything at all last came from it.
     pub(super) heard_at: Option<Instant>,
     /// Whether the connection is to stand: since Start, until Stop.
@@ -84,7 +82,6 @@ impl Peer {
             reconnect_at: None,
             pause: None,
             opened_at: None,
-            served_at: None,
             heard_at: None,
             wanted: false,
             stopped: false,
@@ -129,12 +126,7 @@ impl Peer {
         mut request: Message,
         effects: &mut Vec<PeerEffect>,
     ) -> Result<(), Refused> {
-        let connection = self.open_connection();
-        // Between two servers it waits for the next one.
-        let between = self.settings.alternatives > 0 && self.wanted;
-        if connection.is_none() && !between {
-            return Err(Refused::Unreachable);
-        }
+        let connection = self.open_connection().ok_or(Refused::Unreachable)?;
         if self.watchdog.as_ref().is_some_and(Watchdog::is_suspect) {
             return Err(Refused::Unreachable);
         }
@@ -155,11 +147,8 @@ impl Peer {
             token,
             frame.clone(),
             now + self.settings.request_timeout,
-            connection.is_some(),
         );
-        if let Some(connection) = connection {
-            effects.push(PeerEffect::Write { connection, frame });
-        }
+        effects.push(PeerEffect::Write { connection, frame });
         Ok(())
     }
 
@@ -187,6 +176,11 @@ impl Peer {
     /// What the peer said of itself when the connection was last opened.
     pub fn remote(&self) -> Option<&Remote> {
         self.remote.as_ref()
+    }
+
+    /// Forgets the requests that wait for their answer: another server is asked instead.
+    pub fn forget_pending(&mut self) {
+        self.pending.drain();
     }
 
     /// Requests that wait for their answer.
@@ -281,7 +275,6 @@ impl Peer {
         self.state_deadline = None;
         self.reconnect_at = None;
         self.opened_at = Some(now);
-        self.served_at = None;
         self.heard_at = Some(now);
         let interval = self.jittered(self.settings.watchdog);
         self.watchdog = Some(Watchdog::new(now, interval));
@@ -452,7 +445,7 @@ impl Peer {
     /// Whether an open connection has brought nothing for as long as a request lives, and another server may do better.
     fn is_silent(&self, now: Instant) -> bool {
         let heard = self.heard_at.map(|at| now.saturating_duration_since(at));
-        self.settings.alternatives > 0
+        self.settings.has_alternatives
             && self.open_connection().is_some()
             && heard.is_none_or(|silence| silence >= self.settings.request_timeout)
     }

@@ -10,9 +10,8 @@
 //! Where it goes beyond the table of 5.6, and why:
 //! - A peer that is configured connects again by itself after 100 ms, doubling to 5 s; requests still
 //!   waiting are then sent again with the T bit, until their own time is up.
-//! - With alternatives, a server that redirects (RFC 6733 6.12), or that is too busy or cannot deliver and has served
-//!   nothing for a second, is left with a DPR for the next one, and one that is silent for as long as a request lives,
-//!   without; what it did not serve is sent there (5.5.4).
+//! - One of several servers ([`Pool`]) that is silent for as long as a request lives is disconnected from, so that what
+//!   it was asked can go to another (5.5.4).
 //! - RFC 3539's REOPEN, three watchdogs before a connection is used again, guards the way back from
 //!   an alternative that works. Here nobody goes back by himself, so a completed capabilities exchange suffices.
 
@@ -22,13 +21,16 @@ mod exchange;
 mod local;
 mod machine;
 mod pending;
+mod pool;
 mod receive;
+mod routes;
 mod watchdog;
 
 pub use backoff::Backoff;
 pub use capabilities::{Remote, commands_of};
 pub use local::LocalNode;
 pub use machine::Peer;
+pub use pool::{MOST_MEMBERS, Pool, PoolEffect, PoolSettings};
 
 use std::time::Duration;
 
@@ -56,9 +58,8 @@ pub struct PeerSettings {
     pub request_timeout: Duration,
     /// Requests that may wait for an answer.
     pub max_pending: usize,
-    /// Other servers that [`PeerEffect::Connect`] reaches in turn. With one at least, requests are also taken while there
-    /// is no connection, and sent as soon as there is.
-    pub alternatives: usize,
+    /// Whether other servers could do what this one does not ([`Pool`]): then it is left when it falls silent.
+    pub has_alternatives: bool,
 }
 
 impl Default for PeerSettings {
@@ -70,7 +71,7 @@ impl Default for PeerSettings {
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(10),
             max_pending: 10_000,
-            alternatives: 0,
+            has_alternatives: false,
         }
     }
 }

@@ -23,10 +23,6 @@ struct Waiting {
     token: u64,
     frame: Bytes,
     deadline: Instant,
-    /// Whether it went out on some connection.
-    sent: bool,
-    /// Servers that were too busy for it.
-    refusals: usize,
 }
 
 impl Pending {
@@ -44,7 +40,6 @@ impl Pending {
         token: u64,
         frame: Bytes,
         deadline: Instant,
-        sent: bool,
     ) {
         self.deadlines.push_back((deadline, hop_by_hop_id));
         self.requests.insert(
@@ -53,8 +48,6 @@ impl Pending {
                 token,
                 frame,
                 deadline,
-                sent,
-                refusals: 0,
             },
         );
     }
@@ -64,14 +57,6 @@ impl Pending {
         let token = self.requests.remove(&hop_by_hop_id)?.token;
         self.drop_answered();
         Some(token)
-    }
-
-    /// Another server is too busy for the request: how many were by now. 0 if no request waits under this identifier.
-    pub(super) fn count_refusal(&mut self, hop_by_hop_id: u32) -> usize {
-        self.requests.get_mut(&hop_by_hop_id).map_or(0, |waiting| {
-            waiting.refusals += 1;
-            waiting.refusals
-        })
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
@@ -92,19 +77,18 @@ impl Pending {
         None
     }
 
-    /// All frames in the order they were first sent; those that went out before are marked as possible retransmissions.
-    pub(super) fn retransmissions(&mut self) -> Vec<Bytes> {
+    /// All frames in the order they were first sent, marked as possible retransmissions.
+    pub(super) fn retransmissions(&self) -> Vec<Bytes> {
         let mut frames = Vec::with_capacity(self.requests.len());
         for (deadline, hop_by_hop_id) in &self.deadlines {
-            let waiting = self.requests.get_mut(hop_by_hop_id);
+            let waiting = self.requests.get(hop_by_hop_id);
             let Some(waiting) = waiting.filter(|waiting| waiting.deadline == *deadline) else {
                 continue;
             };
             let mut frame = waiting.frame.to_vec();
-            if let (true, Some(flags)) = (waiting.sent, frame.get_mut(FLAGS_OFFSET)) {
+            if let Some(flags) = frame.get_mut(FLAGS_OFFSET) {
                 *flags |= CommandFlags::RETRANSMITTED.0;
             }
-            waiting.sent = true;
             frames.push(Bytes::from(frame));
         }
         frames

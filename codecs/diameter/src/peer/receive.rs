@@ -1,4 +1,4 @@
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::base::{DisconnectCause, DisconnectPeerRequest};
 use crate::dictionary::{self, APPLICATION_COMMON_MESSAGES, command};
@@ -8,9 +8,6 @@ use crate::peer::exchange::is_cea;
 use crate::peer::machine::{Peer, State};
 use crate::peer::{ConnectionId, Failure, PeerEffect};
 use crate::result_code::ResultCode;
-
-/// A server that served a request so lately is not left for refusing another.
-const SERVING: Duration = Duration::from_secs(1);
 
 impl Peer {
     /// Rcv-Message, Rcv-CEA, Rcv-DWR, Rcv-DWA, Rcv-DPR and Rcv-DPA.
@@ -83,9 +80,7 @@ impl Peer {
             }
         }
         if !message.is_request() {
-            if self.answered(now, message, effects) {
-                self.leave(now, connection, effects);
-            }
+            self.answered(message, effects);
             return;
         }
         match message.command_code {
@@ -122,9 +117,7 @@ impl Peer {
                 effects.push(PeerEffect::Close { connection });
                 self.enter_closed(now, effects);
             }
-            (false, _) => {
-                self.answered(now, message, effects);
-            }
+            (false, _) => self.answered(message, effects),
             // Both sides disconnect at once: each gets its DPA.
             (true, command::DISCONNECT_PEER) => {
                 write(connection, &self.local.dpa(&message), effects);
@@ -141,57 +134,17 @@ impl Peer {
         }
     }
 
-    /// Whether the request is to be sent to another server instead, and this one to be left.
-    fn answered(&mut self, now: Instant, message: Message, effects: &mut Vec<PeerEffect>) -> bool {
+    fn answered(&mut self, message: Message, effects: &mut Vec<PeerEffect>) {
         if matches!(
             message.command_code,
             command::DEVICE_WATCHDOG | command::CAPABILITIES_EXCHANGE | command::DISCONNECT_PEER
         ) {
-            return false;
+            return;
         }
         // RFC 6733 6.2.1: an answer that matches no request is dropped.
-        if !self.pending.contains(message.hop_by_hop_id) {
-            return false;
-        }
-        if self.belongs_elsewhere(now, &message) {
-            return true;
-        }
         if let Some(token) = self.pending.remove(message.hop_by_hop_id) {
             effects.push(PeerEffect::Answer { token, message });
         }
-        false
-    }
-
-    /// RFC 6733 6.12, 7.1.3: whether the next server may do what this one does not. One that is too busy for some
-    /// requests and serves others is not left, and no request goes around more than once for want of room.
-    fn belongs_elsewhere(&mut self, now: Instant, answer: &Message) -> bool {
-        let code = answer.is_error().then(|| answer.result_code()).flatten();
-        let idle = self
-            .served_at
-            .is_none_or(|at| now.saturating_duration_since(at) >= SERVING);
-        match code {
-            _ if self.settings.alternatives == 0 => false,
-            Some(ResultCode::REDIRECT_INDICATION) => true,
-            Some(ResultCode::TOO_BUSY | ResultCode::UNABLE_TO_DELIVER) if idle => {
-                self.pending.count_refusal(answer.hop_by_hop_id) <= self.settings.alternatives
-            }
-            Some(ResultCode::TOO_BUSY | ResultCode::UNABLE_TO_DELIVER) => false,
-            _ => {
-                self.served_at = Some(now);
-                false
-            }
-        }
-    }
-
-    /// To the next server, without delay: what waits is sent there.
-    fn leave(&mut self, now: Instant, connection: ConnectionId, effects: &mut Vec<PeerEffect>) {
-        let dpr = self
-            .local
-            .dpr(DisconnectCause::DoNotWantToTalkToYou)
-            .encode(self.new_hop_by_hop_id(), self.new_end_to_end_id());
-        write(connection, &dpr, effects);
-        self.pause = None;
-        self.enter_closing(now, connection, effects);
     }
 
     fn fail_unreadable(&mut self, hop_by_hop_id: u32, effects: &mut Vec<PeerEffect>) {

@@ -2,7 +2,7 @@ use std::io;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tollwire_diameter::peer::Backoff;
+use tollwire_diameter::peer::{Backoff, MOST_MEMBERS};
 
 use crate::diameter::{Address, Servers, TlsFiles};
 
@@ -84,7 +84,7 @@ pub struct PeerConfig {
     pub name: String,
     /// Where it listens.
     pub address: Address,
-    /// Tried in turn after `address` (RFC 6733 5.5.4); requests not answered move along.
+    /// Other servers of the same service: all are connected, and a [`tollwire_diameter::peer::Pool`] decides who is asked.
     #[serde(default)]
     pub alternatives: Vec<Address>,
     /// The Origin-Host it must give; any if absent.
@@ -142,6 +142,12 @@ impl NodeConfig {
             }
         }
         for (at, peer) in self.connect.iter().enumerate() {
+            if peer.addresses().count() > MOST_MEMBERS {
+                return refuse(format!(
+                    "{:?} has more than {MOST_MEMBERS} servers",
+                    peer.name
+                ));
+            }
             if self
                 .connect
                 .iter()

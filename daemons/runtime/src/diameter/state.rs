@@ -1,3 +1,5 @@
+mod pools;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -10,10 +12,12 @@ use tollwire_diameter::peer::{
 use tollwire_diameter::{Message, ResultCode};
 use tracing::{info, warn};
 
+use crate::diameter::Address;
 use crate::diameter::config::NodeConfig;
 use crate::diameter::event::{NodeEvent, PeerId, ReplyTo};
 use crate::diameter::listen;
 use crate::diameter::tls::Tls;
+use pools::Pooled;
 
 /// Octets queued on a connection above which it is not read.
 pub(super) const HIGH_WATER: usize = 1 << 20;
@@ -44,6 +48,8 @@ pub(super) struct Shared {
 #[derive(Debug, Default)]
 pub(super) struct State {
     peers: HashMap<PeerId, Entry>,
+    /// Services with several servers, each of which is one of the peers.
+    pools: HashMap<PeerId, Pooled>,
     connections: HashMap<ConnectionId, Connection>,
     next_connection: u64,
     earliest: Option<Instant>,
@@ -53,10 +59,10 @@ pub(super) struct State {
 #[derive(Debug)]
 struct Entry {
     peer: Peer,
-    /// Where it stands in the configuration, if this side connects to it.
-    configured: Option<usize>,
-    /// Addresses tried so far: whichever is lost, the next one follows.
-    attempts: usize,
+    /// Where it listens, if this side connects to it.
+    address: Option<Address>,
+    /// The pool that it is in, and its number there.
+    pool: Option<(PeerId, usize)>,
 }
 
 #[derive(Debug)]
@@ -108,34 +114,44 @@ impl Shared {
     /// Begins to connect to every configured peer.
     pub(super) fn start_peers(self: &Arc<Self>) {
         let mut state = self.lock();
-        for (at, config) in self.config.connect.iter().enumerate() {
-            let id = PeerId::new(&config.name);
-            let entry = Entry {
-                peer: self.new_peer(config.origin_host.clone(), Some(config.alternatives.len())),
-                configured: Some(at),
-                attempts: 0,
-            };
-            state.peers.insert(id.clone(), entry);
-            let mut events = Vec::new();
-            self.tell(&mut state, &id, PeerEvent::Start, &mut events);
+        for config in &self.config.connect {
+            let name = PeerId::new(&config.name);
+            let several = !config.alternatives.is_empty();
+            let mut members = Vec::new();
+            for (number, address) in config.addresses().enumerate() {
+                let id = match several {
+                    true => PeerId::new(&format!("{name} at {address}")),
+                    false => name.clone(),
+                };
+                let entry = Entry {
+                    peer: self.new_peer(config.origin_host.clone(), true, several),
+                    address: Some(address.clone()),
+                    pool: several.then(|| (name.clone(), number)),
+                };
+                state.peers.insert(id.clone(), entry);
+                members.push(id);
+            }
+            if several {
+                let pool = self.new_pool(members.len());
+                let members = members.clone();
+                (state.pools).insert(name, Pooled { pool, members });
+            }
+            for id in members {
+                self.tell(&mut state, &id, PeerEvent::Start, &mut Vec::new());
+            }
         }
     }
 
-    /// `connects` is how many alternatives there are, if this side connects at all.
-    fn new_peer(&self, origin_host: Option<String>, connects: Option<usize>) -> Peer {
-        let unix_ms = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(0));
-        // Identifiers need not be secret; without entropy they are merely predictable.
-        let random = getrandom::u64().unwrap_or(unix_ms.unsigned_abs());
+    fn new_peer(&self, origin_host: Option<String>, connects: bool, several: bool) -> Peer {
+        let (unix_ms, random) = beginning();
         let settings = PeerSettings {
             origin_host,
-            connect: connects.map(|_| self.config.reconnect),
+            connect: connects.then_some(self.config.reconnect),
             watchdog: self.config.watchdog,
             connect_timeout: self.config.connect_timeout,
             request_timeout: self.config.request_timeout,
             max_pending: self.config.max_pending,
-            alternatives: connects.unwrap_or(0),
+            has_alternatives: several,
         };
         Peer::new(self.local.clone(), settings, unix_ms, random)
     }
@@ -174,6 +190,9 @@ impl Shared {
         effects: &mut Vec<PeerEffect>,
         events: &mut Vec<NodeEvent>,
     ) {
+        let pool = (state.peers.get(id)).and_then(|entry| entry.pool.clone());
+        // What the daemon knows the peer by.
+        let name = pool.as_ref().map_or(id, |(name, _)| name);
         for effect in effects.drain(..) {
             match effect {
                 PeerEffect::Connect => self.connect(state, id),
@@ -181,8 +200,17 @@ impl Shared {
                 PeerEffect::Close { connection } => state.close(connection),
                 PeerEffect::Opened { remote, .. } => {
                     info!(peer = %id, origin_host = remote.origin_host, "Diameter peer open");
+                    if let Some((pool, number)) = &pool {
+                        let mut is_first = false;
+                        self.ask_pool(state, pool, events, |pool, now, effects| {
+                            is_first = pool.opened(now, *number, &remote.origin_host, effects);
+                        });
+                        if !is_first {
+                            continue;
+                        }
+                    }
                     events.push(NodeEvent::PeerOpen {
-                        peer: id.clone(),
+                        peer: name.clone(),
                         origin_host: remote.origin_host,
                         origin_realm: remote.origin_realm,
                         origin_state_id: remote.origin_state_id,
@@ -190,38 +218,53 @@ impl Shared {
                 }
                 PeerEffect::Closed { .. } => {
                     info!(peer = %id, "Diameter peer closed");
-                    events.push(NodeEvent::PeerClosed { peer: id.clone() });
+                    if let Some((pool, number)) = &pool {
+                        if let Some(entry) = state.peers.get_mut(id) {
+                            entry.peer.forget_pending();
+                        }
+                        let mut was_last = false;
+                        self.ask_pool(state, pool, events, |pool, now, effects| {
+                            was_last = pool.closed(now, *number, effects);
+                        });
+                        if !was_last {
+                            continue;
+                        }
+                    }
+                    events.push(NodeEvent::PeerClosed { peer: name.clone() });
                 }
                 PeerEffect::Request {
                     connection,
                     message,
                 } => events.push(NodeEvent::Request {
-                    peer: id.clone(),
+                    peer: name.clone(),
                     reply_to: ReplyTo(connection),
                     message,
                 }),
-                PeerEffect::Answer { token, message } => {
-                    events.push(NodeEvent::Answer { token, message });
-                }
-                PeerEffect::Failed { token, why } => events.push(NodeEvent::Failed { token, why }),
+                PeerEffect::Answer { token, message } => match &pool {
+                    Some((pool, _)) => self.ask_pool(state, pool, events, |pool, now, effects| {
+                        pool.answered(now, token, message, effects);
+                    }),
+                    None => events.push(NodeEvent::Answer { token, message }),
+                },
+                PeerEffect::Failed { token, why } => match &pool {
+                    Some((pool, _)) => self.ask_pool(state, pool, events, |pool, _, effects| {
+                        pool.failed(token, why, effects);
+                    }),
+                    None => events.push(NodeEvent::Failed { token, why }),
+                },
             }
         }
     }
 
-    fn connect(self: &Arc<Self>, state: &mut State, id: &PeerId) {
-        let Some(entry) = state.peers.get_mut(id) else {
+    fn connect(self: &Arc<Self>, state: &State, id: &PeerId) {
+        let Some(entry) = state.peers.get(id) else {
             return;
         };
-        let Some(config) = entry.configured.and_then(|at| self.config.connect.get(at)) else {
+        let Some(address) = entry.address.clone() else {
             return;
         };
-        let count = config.addresses().count();
-        let Some(address) = config.addresses().nth(entry.attempts % count) else {
-            return;
-        };
-        entry.attempts = entry.attempts.wrapping_add(1);
         self.runtime
-            .spawn(listen::connect(self.clone(), id.clone(), address.clone()));
+            .spawn(listen::connect(self.clone(), id.clone(), address));
     }
 
     /// The outcome of a connector's attempt: the machine hears of it; the connection's wake-up is
@@ -286,9 +329,9 @@ impl Shared {
                 return;
             }
             let entry = Entry {
-                peer: self.new_peer(None, None),
-                configured: None,
-                attempts: 0,
+                peer: self.new_peer(None, false, false),
+                address: None,
+                pool: None,
             };
             state.peers.insert(id.clone(), entry);
         }
@@ -401,12 +444,11 @@ impl Shared {
         for id in &due {
             self.tell(&mut state, id, PeerEvent::Tick, events);
         }
+        self.tick_pools(&mut state, now, events);
         state.forget_idle();
-        state.earliest = state
-            .peers
-            .values()
-            .filter_map(|entry| entry.peer.next_deadline())
-            .min();
+        let of_peers = (state.peers.values()).filter_map(|entry| entry.peer.next_deadline());
+        let of_pools = (state.pools.values()).filter_map(|pooled| pooled.pool.next_deadline());
+        state.earliest = of_peers.chain(of_pools).min();
         state.earliest
     }
 
@@ -422,7 +464,20 @@ impl Shared {
         request: Message,
     ) -> Result<(), Refused> {
         let mut state = self.lock();
-        let state = &mut *state;
+        match state.pools.contains_key(id) {
+            true => self.send_to_pool(&mut state, id, token, request),
+            false => self.send(&mut state, id, token, request),
+        }
+    }
+
+    /// Sends a request to one peer.
+    fn send(
+        self: &Arc<Self>,
+        state: &mut State,
+        id: &PeerId,
+        token: u64,
+        request: Message,
+    ) -> Result<(), Refused> {
         let mut effects = std::mem::take(&mut state.effects);
         let entry = state.peers.get_mut(id).ok_or(Refused::Unreachable)?;
         let connection = entry.peer.open_connection();
@@ -458,10 +513,12 @@ impl Shared {
     }
 
     pub(super) fn is_open(&self, id: &PeerId) -> bool {
-        self.lock()
-            .peers
-            .get(id)
-            .is_some_and(|entry| entry.peer.open_connection().is_some())
+        let state = self.lock();
+        let of_peer = |entry: &Entry| entry.peer.open_connection().is_some();
+        match state.pools.get(id) {
+            Some(pooled) => pooled.pool.is_open(),
+            None => state.peers.get(id).is_some_and(of_peer),
+        }
     }
 
     /// Every peer, whether it is open, and how many requests wait for it.
@@ -483,6 +540,7 @@ impl Shared {
         events: &mut Vec<NodeEvent>,
     ) {
         let mut state = self.lock();
+        self.stop_pools(&mut state, events);
         let peers: Vec<PeerId> = state.peers.keys().cloned().collect();
         for id in &peers {
             self.tell(&mut state, id, PeerEvent::Stop(cause), events);
@@ -506,6 +564,15 @@ impl Shared {
     pub(super) fn connections(&self) -> usize {
         self.lock().connections.len()
     }
+}
+
+/// The wall clock and a random number, for the identifiers of a node's requests (RFC 6733 3).
+fn beginning() -> (i64, u64) {
+    let unix_ms = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(0));
+    // Identifiers need not be secret; without entropy they are merely predictable.
+    (unix_ms, getrandom::u64().unwrap_or(unix_ms.unsigned_abs()))
 }
 
 fn backlog(connections: &HashMap<ConnectionId, Connection>, connection: ConnectionId) -> usize {
@@ -579,6 +646,6 @@ impl State {
 
     fn forget_idle(&mut self) {
         self.peers
-            .retain(|_, entry| entry.configured.is_some() || !entry.peer.is_idle());
+            .retain(|_, entry| entry.address.is_some() || !entry.peer.is_idle());
     }
 }
