@@ -14,7 +14,7 @@
 //! | `GET /vouchers` | [`crate::voucher::BatchView`] of each batch |
 //! | `GET /audit?account=&who=&until_unix_ms=&limit=` | [`crate::audit::Entry`], the newest last |
 //! | `GET /notifications?limit=` | each channel, and the contacts that are still to be told, the next first |
-//! | `GET /health` | whether this instance is `active`, on `standby` (and who is active), or its database `away` |
+//! | `GET /health` | whether this instance is `active`, on `standby` (and who is active), or its database `away`; its part |
 //! | `GET /metrics` | |
 
 use std::path::{Path, PathBuf};
@@ -35,8 +35,10 @@ use tollwire_runtime::clock::Now;
 use crate::caller::Caller;
 use crate::core::Core;
 use crate::effect::{AccountView, Refusal, Reply};
+use crate::elsewhere;
 use crate::event::Operation;
 use crate::notify;
+use crate::part::Overview;
 use crate::rating::Measure;
 use crate::role::Role;
 use crate::session::{Service, Session};
@@ -74,6 +76,8 @@ pub(crate) struct Routes {
     pub(crate) records: PathBuf,
     /// What this instance may do.
     pub(crate) role: watch::Receiver<Role>,
+    /// Of the other parts, if there are others.
+    pub(crate) overview: Option<Overview>,
 }
 
 /// A running session as the operator sees it.
@@ -211,12 +215,31 @@ struct Health {
     status: &'static str,
     #[serde(flatten)]
     role: Role,
+    #[serde(flatten)]
+    parts: Option<Parts>,
+}
+
+/// Of a database that is divided.
+#[derive(Serialize)]
+struct Parts {
+    /// This instance's, from 1.
+    part: u32,
+    parts: u32,
+    /// Origin-Host of the instance that is active for each part in order, if it is known.
+    active_of_parts: Vec<Option<String>>,
 }
 
 async fn health(State(routes): State<Routes>) -> Json<Health> {
-    let role = routes.role.borrow().clone();
-    let status = "ok";
-    Json(Health { status, role })
+    let parts = routes.overview.map(|overview| Parts {
+        part: overview.division().part(),
+        parts: overview.division().parts(),
+        active_of_parts: overview.all_active(),
+    });
+    Json(Health {
+        status: "ok",
+        role: routes.role.borrow().clone(),
+        parts,
+    })
 }
 
 async fn accounts(State(routes): State<Routes>) -> Response {
@@ -243,6 +266,11 @@ async fn operation(
 ) -> Response {
     if let Err(problem) = caller.may(&operation) {
         return problem.into_response();
+    }
+    if let Some(overview) = &routes.overview
+        && let Some(answer) = elsewhere::refuse_operation(overview, &operation).await
+    {
+        return answer;
     }
     routes.change(&caller, operation).await.into_response()
 }

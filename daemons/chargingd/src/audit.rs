@@ -65,6 +65,11 @@ impl Description {
         }
     }
 
+    /// The account; empty if it is of none.
+    pub(crate) fn account(&self) -> &str {
+        &self.account
+    }
+
     /// With what came of it.
     pub fn outcome(self, unix_ms: i64, who: &str, result: &Result<Reply, Refusal>) -> Entry {
         let account = match result {

@@ -15,6 +15,7 @@ use crate::api;
 use crate::class::{Class, Classes};
 use crate::core;
 use crate::notify::Notifications;
+use crate::part::Division;
 use crate::rating::{Book, RatingTable};
 use crate::store::{Place, Server, Url};
 
@@ -120,6 +121,10 @@ pub struct Store {
     pub tls_ca_file: Option<PathBuf>,
     /// How long the server, or the instance that works, may be silent before it counts as lost, seconds.
     pub takeover_seconds: u64,
+    /// The part of the subscribers that this instance is for, from 1.
+    pub part: u32,
+    /// How many parts share the database.
+    pub parts: u32,
 }
 
 /// The database file, where none is named.
@@ -133,16 +138,30 @@ impl Default for Store {
             password_file: None,
             tls_ca_file: None,
             takeover_seconds: 5,
+            part: 1,
+            parts: 1,
         }
     }
 }
 
 impl Store {
+    fn division(&self) -> Result<Division, Invalid> {
+        Division::new(self.part, self.parts)
+            .map_err(|(key, what)| Invalid::new(format!("store.{key}"), what))
+    }
+
     fn validate(&self) -> Result<(), Invalid> {
         if self.takeover_seconds < 2 || self.takeover_seconds > 300 {
             return Err(Invalid::new("store.takeover_seconds", "2 to 300"));
         }
+        let division = self.division()?;
         let Some(url) = &self.url else {
+            if division.is_divided() {
+                return Err(Invalid::new(
+                    "store.parts",
+                    "is for store.url, which is missing: a file has one part",
+                ));
+            }
             for (key, file) in [
                 ("store.password_file", &self.password_file),
                 ("store.tls_ca_file", &self.tls_ca_file),
@@ -389,6 +408,8 @@ impl Config {
                 tls_ca_file: self.store.tls_ca_file.clone(),
                 takeover: Duration::from_secs(self.store.takeover_seconds),
                 origin_host: self.diameter.origin_host.clone(),
+                // What cannot be was refused when it was read.
+                division: self.store.division().unwrap_or_default(),
             })),
             None => Place::File((self.store.path.clone()).unwrap_or_else(|| STORE_PATH.into())),
         }
@@ -571,6 +592,11 @@ mod tests {
                 format!("{url}\ntakeover_seconds = 1"),
                 "store.takeover_seconds",
             ),
+            ("parts = 2".to_owned(), "store.parts"),
+            (format!("{url}\npart = 3\nparts = 2"), "store.part:"),
+            (format!("{url}\npart = 0"), "store.part:"),
+            (format!("{url}\nparts = 0"), "store.parts"),
+            (format!("{url}\nparts = 65"), "store.parts"),
         ] {
             let error = parsed(&store).unwrap_err();
             assert!(error.contains(key), "{error}");

@@ -11,6 +11,8 @@
 //!
 //! Everything that waits is handled in one turn, and goes to the store as one group.
 
+mod requests;
+
 use std::collections::HashMap;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -37,23 +39,22 @@ use crate::caller;
 use crate::config::Config;
 use crate::core::{Core, State};
 use crate::effect::{Effect, Mutation, Refusal, Reply};
+use crate::elsewhere;
 use crate::event::Event;
 use crate::gauges;
 use crate::invoice::{self, Closer, Keep};
 use crate::notify::{Handle, Key, Notification, Service, Write};
 use crate::outbox::{self, Outbox};
+use crate::part::Overview;
 use crate::role::Role;
 use crate::session::Outcome;
 use crate::store::{After, Group, Notice, Opened, Store};
+use requests::Placed;
 
 /// Requests that may wait for the core.
 const QUEUE: usize = 4096;
 /// Requests handled in one turn at the most.
 const TURN: usize = 1024;
-/// Octets of the longest request but for an Accounting-Request: what it says has to fit into one of those.
-const LONGEST_REQUEST: usize = 65_536;
-/// Octets of the longest Session-Id: what an index can hold.
-const LONGEST_SESSION_ID: usize = 1024;
 /// How often the gauges are read.
 const GAUGES: Duration = Duration::from_secs(5);
 
@@ -165,6 +166,10 @@ struct Driver {
     operators: HashMap<u64, oneshot::Sender<Result<Reply, Refusal>>>,
     tell: Handle,
     closer: Closer,
+    /// Of the other parts, if there are others.
+    overview: Option<Overview>,
+    /// Requests whose place it has found.
+    places: mpsc::UnboundedSender<Placed>,
 }
 
 async fn run(started: Started<Config>) -> Result<(), Fault> {
@@ -181,6 +186,11 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     let (notices, mut notice) = mpsc::unbounded_channel();
     let place = config.place();
     place.check().map_err(Fault::configuration)?;
+    let overview = (place.server().map(Overview::start).transpose())
+        .map_err(Fault::unavailable)?
+        .flatten();
+    // No more than the overview lets wait.
+    let (places, mut placed) = mpsc::unbounded_channel();
     let Opened {
         store,
         notice: first,
@@ -189,7 +199,10 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
         move |batch| drop(records.send(batch)),
         move |notice| drop(notices.send(notice)),
     )
-    .map_err(Fault::unavailable)?;
+    .map_err(|error| match error.is_of_configuration() {
+        true => Fault::configuration(error),
+        false => Fault::unavailable(error),
+    })?;
     let written = store.written();
     // Declared before the driver and so dropped after it: the store's thread ends first, and with it the queue.
     let _outbox = Outbox::start(writer, queue, {
@@ -245,10 +258,18 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
         store: place.clone(),
         records: config.records.directory.clone(),
         role: its_role,
+        overview: overview.clone(),
     };
     let routes = admin::router(routes)
         .merge(accounting::router(&config.accounting_storage))
         .merge(invoice::router(closer.clone()));
+    let routes = match &overview {
+        Some(overview) => routes.layer(axum::middleware::from_fn_with_state(
+            overview.clone(),
+            elsewhere::refuse,
+        )),
+        None => routes,
+    };
     let api = api::Server::start(&config.api, routes.clone())
         .await
         .map_err(Fault::unavailable)?;
@@ -271,6 +292,8 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
         operators: HashMap::new(),
         tell: telling.handle(),
         closer,
+        overview,
+        places,
     };
     driver.heed(first);
     let watchdog = notify::watchdog_interval().map_or(GAUGES, |interval| interval.min(GAUGES));
@@ -286,6 +309,15 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
                 for _ in 1..TURN {
                     match node_events.try_recv() {
                         Ok(event) => driver.node_event(event, &mut effects),
+                        Err(_) => break,
+                    }
+                }
+            }
+            Some(first) = placed.recv() => {
+                driver.placed(first, &mut effects);
+                for _ in 1..TURN {
+                    match placed.try_recv() {
+                        Ok(next) => driver.placed(next, &mut effects),
                         Err(_) => break,
                     }
                 }
@@ -361,68 +393,6 @@ impl Driver {
             NodeEvent::PeerClosed { peer } => tracing::info!(%peer, "a Diameter peer is closed"),
             // Of an ASR: what matters is the CCR-Terminate, and that Tcc covers its absence.
             NodeEvent::Answer { .. } | NodeEvent::Failed { .. } => {}
-        }
-    }
-
-    fn request(&mut self, reply_to: ReplyTo, message: Message, effects: &mut Vec<Effect>) {
-        if message.command_code == dictionary::command::ACCOUNTING
-            && let Some(recorder) = &self.recorder
-        {
-            recorder.request(&self.node, reply_to, message);
-            return;
-        }
-        if message.command_code != dictionary::command::CREDIT_CONTROL {
-            let refusal = message.refuse(
-                self.node.identity(),
-                ResultCode::COMMAND_UNSUPPORTED,
-                None,
-                None,
-            );
-            self.node.answer(reply_to, &refusal);
-            return;
-        }
-        let elsewhere = self.role.borrow().refuse(self.node.identity(), &message);
-        if let Some(refusal) = elsewhere {
-            self.node.answer(reply_to, &refusal);
-            return;
-        }
-        if message.encoded_len() > LONGEST_REQUEST {
-            let refusal = message.refuse(
-                self.node.identity(),
-                ResultCode::INVALID_MESSAGE_LENGTH,
-                None,
-                None,
-            );
-            self.node.answer(reply_to, &refusal);
-            return;
-        }
-        match CreditControlRequest::decode(&message) {
-            Err(error) => {
-                let refusal = message.refuse_undecodable(self.node.identity(), &error);
-                self.node.answer(reply_to, &refusal);
-            }
-            Ok(request) if !is_storable(&request.session_id) => {
-                let offender = message.find(&dictionary::SESSION_ID).cloned();
-                let code = ResultCode::INVALID_AVP_VALUE;
-                let refusal = message.refuse(self.node.identity(), code, offender, None);
-                self.node.answer(reply_to, &refusal);
-            }
-            Ok(request) => {
-                let token = self.next_token();
-                let event = Event::CreditControl {
-                    token,
-                    request: Box::new(request.clone()),
-                };
-                self.asked.insert(
-                    token,
-                    Asked {
-                        reply_to,
-                        message,
-                        request,
-                    },
-                );
-                self.core.handle(Now::read(), event, effects);
-            }
         }
     }
 
@@ -635,9 +605,4 @@ impl Driver {
             request: ask::request(self.node.identity(), session_id, to, what),
         })
     }
-}
-
-/// Whether every database can find a session by this name.
-fn is_storable(session_id: &str) -> bool {
-    session_id.len() <= LONGEST_SESSION_ID && !session_id.contains('\0')
 }

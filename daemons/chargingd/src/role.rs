@@ -32,18 +32,7 @@ impl Role {
             Self::Active => None,
             Self::Standby {
                 active: Some(active),
-            } => {
-                let code = ResultCode::REDIRECT_INDICATION;
-                let mut answer = message.refuse(identity, code, None, None);
-                answer.avps.extend([
-                    Avp::new(&dictionary::REDIRECT_HOST, &format!("aaa://{active}")),
-                    Avp::new(
-                        &dictionary::REDIRECT_HOST_USAGE,
-                        &RedirectHostUsage::DontCache,
-                    ),
-                ]);
-                Some(answer)
-            }
+            } => Some(redirect(identity, message, active, None)),
             Self::Standby { active: None } | Self::Away => {
                 Some(message.refuse(identity, ResultCode::TOO_BUSY, None, None))
             }
@@ -62,21 +51,85 @@ impl Role {
     }
 }
 
+/// How long a client may send a session's requests straight to where it was sent once: a call's usual length. A host
+/// that cannot be reached is forgotten before (RFC 6733 6.14).
+const REMEMBERED: u32 = 3600;
+
+/// The answer to a request whose subscriber is of another part, where `active` is active.
+///
+/// All messages of the session go there (RFC 6733 6.13, ALL_SESSION): its subscriber stays in his part. Other sessions
+/// of the client say nothing about it. If nobody is known to be active there, the client may try others, or later.
+pub(crate) fn send_on(identity: &Identity, message: &Message, active: Option<&str>) -> Message {
+    match active {
+        Some(active) => redirect(identity, message, active, Some(REMEMBERED)),
+        None => message.refuse(identity, ResultCode::TOO_BUSY, None, None),
+    }
+}
+
+/// `session_seconds`: how long it counts for all requests of the session; without it, for this request alone.
+fn redirect(
+    identity: &Identity,
+    message: &Message,
+    host: &str,
+    session_seconds: Option<u32>,
+) -> Message {
+    let code = ResultCode::REDIRECT_INDICATION;
+    let mut answer = message.refuse(identity, code, None, None);
+    let usage = match session_seconds {
+        Some(_) => RedirectHostUsage::AllSession,
+        None => RedirectHostUsage::DontCache,
+    };
+    answer.avps.extend([
+        Avp::new(&dictionary::REDIRECT_HOST, &format!("aaa://{host}")),
+        Avp::new(&dictionary::REDIRECT_HOST_USAGE, &usage),
+    ]);
+    // RFC 6733 6.14: it goes with every usage but DONT_CACHE.
+    let time = session_seconds.map(|it| Avp::new(&dictionary::REDIRECT_MAX_CACHE_TIME, &it));
+    answer.avps.extend(time);
+    answer
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn refused(role: &Role) -> Option<Message> {
-        let identity = Identity {
+    fn identity() -> Identity {
+        Identity {
             origin_host: "b.test".into(),
             origin_realm: "test".into(),
-        };
-        let request = Message {
+        }
+    }
+
+    fn request() -> Message {
+        Message {
             command_code: dictionary::command::CREDIT_CONTROL,
             application_id: dictionary::APPLICATION_CREDIT_CONTROL,
             ..Message::default()
+        }
+    }
+
+    fn refused(role: &Role) -> Option<Message> {
+        role.refuse(&identity(), &request())
+    }
+
+    #[test]
+    fn a_session_of_another_part_is_sent_there_as_a_whole() {
+        let answer = send_on(&identity(), &request(), Some("c.test"));
+        assert!(answer.is_error());
+        assert_eq!(answer.result_code(), Some(ResultCode::REDIRECT_INDICATION));
+        assert_eq!(
+            answer.text(&dictionary::REDIRECT_HOST),
+            Some("aaa://c.test")
+        );
+        let number = |definition| {
+            let avp: &Avp = answer.find(definition).unwrap();
+            u32::from_be_bytes(avp.data.as_ref().try_into().unwrap())
         };
-        role.refuse(&identity, &request)
+        assert_eq!(number(&dictionary::REDIRECT_HOST_USAGE), 1);
+        assert_eq!(number(&dictionary::REDIRECT_MAX_CACHE_TIME), REMEMBERED);
+        let nobody = send_on(&identity(), &request(), None);
+        assert_eq!(nobody.result_code(), Some(ResultCode::TOO_BUSY));
+        assert_eq!(nobody.find(&dictionary::REDIRECT_HOST), None);
     }
 
     #[test]
@@ -92,6 +145,10 @@ mod tests {
             answer.text(&dictionary::REDIRECT_HOST),
             Some("aaa://a.test")
         );
+        // Who is active may change: it is not to be remembered, for no time.
+        let usage = answer.find(&dictionary::REDIRECT_HOST_USAGE).unwrap();
+        assert_eq!(usage.data.as_ref(), [0; 4]);
+        assert_eq!(answer.find(&dictionary::REDIRECT_MAX_CACHE_TIME), None);
         for role in [Role::Away, Role::Standby { active: None }] {
             let answer = refused(&role).unwrap();
             assert_eq!(answer.result_code(), Some(ResultCode::TOO_BUSY));

@@ -10,6 +10,7 @@ use chargingd::effect::{Effect, Mutation};
 use chargingd::event::{Event, Operation};
 use chargingd::ledger::{Commodity, Entry, cash};
 use chargingd::notify::{Channel, Key, Kind, Notification, Task, Waiting};
+use chargingd::part::Division;
 use chargingd::store::{
     self, After, AuditQuery, Group, Notice, Opened, Place, Records, Server, Store, all_waiting,
     due, ledger, trial_balance, waiting_by_channel,
@@ -464,6 +465,7 @@ fn on_server(url: &str, origin_host: &str) -> Place {
         tls_ca_file: None,
         takeover: Duration::from_secs(10),
         origin_host: origin_host.into(),
+        division: Division::default(),
     }))
 }
 

@@ -6,6 +6,17 @@ use crate::context::{Context, Daemon};
 use crate::failure::Failure;
 
 #[derive(Deserialize)]
+struct Health {
+    #[serde(flatten)]
+    role: Role,
+    /// Of a database that is divided.
+    part: Option<u32>,
+    parts: Option<u32>,
+    #[serde(default)]
+    active_of_parts: Vec<Option<String>>,
+}
+
+#[derive(Deserialize)]
 #[serde(tag = "role", rename_all = "kebab-case")]
 enum Role {
     Active,
@@ -16,11 +27,11 @@ enum Role {
 /// Says it; an error if nothing can be stored.
 pub(crate) async fn show(context: &mut Context<'_>) -> Result<(), Failure> {
     let answer = context.get(Daemon::Chargingd, "/health").await?;
-    let role: Role = context.read(Daemon::Chargingd, answer.clone())?;
+    let health: Health = context.read(Daemon::Chargingd, answer.clone())?;
     if context.json {
         context.print_json(&answer)?;
     }
-    let line = match &role {
+    let line = match &health.role {
         Role::Active => "active".to_owned(),
         Role::Standby {
             active: Some(active),
@@ -36,5 +47,13 @@ pub(crate) async fn show(context: &mut Context<'_>) -> Result<(), Failure> {
     if context.json {
         return Ok(());
     }
-    context.print_line(&line)
+    let (Some(part), Some(parts)) = (health.part, health.parts) else {
+        return context.print_line(&line);
+    };
+    context.print_line(&format!("part {part} of {parts}, {line}"))?;
+    for (number, active) in (1..).zip(&health.active_of_parts) {
+        let active = active.as_deref().unwrap_or("not known yet");
+        context.print_line(&format!("part {number}: {active}"))?;
+    }
+    Ok(())
 }

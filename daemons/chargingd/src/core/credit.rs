@@ -3,7 +3,7 @@
 use tollwire_cdr::Payment;
 use tollwire_diameter::ResultCode;
 use tollwire_diameter::credit_control::{
-    CcRequestType, CreditControlRequest, MultipleServicesIndicator,
+    CcRequestType, CreditControlRequest, MultipleServicesIndicator, SubscriptionIdType,
 };
 use tollwire_runtime::clock::Now;
 
@@ -12,8 +12,9 @@ use super::fund::Beyond;
 use super::money::is_of_money;
 use super::purse::Keys;
 use super::request::{Asked, learn};
-use crate::account::Account;
+use crate::account::{Account, is_name};
 use crate::effect::Effect;
+use crate::part::Sought;
 use crate::rating::{Measure, Query, Used};
 use crate::session::{Answered, Facts, Outcome, Price, Service, ServiceOutcome, Session, split};
 
@@ -353,6 +354,23 @@ impl Core {
         };
         let until = first.unwrap_or_else(|| now.unix_ms.saturating_add(idle.saturating_mul(1000)));
         until.saturating_add(i64::from(self.settings.grace_seconds) * 1000)
+    }
+
+    /// Whether the request is of a session or an account that is here.
+    pub(crate) fn concerns(&self, request: &CreditControlRequest) -> bool {
+        self.sessions.contains_key(request.session_id.as_str()) || self.payer(request).is_some()
+    }
+
+    /// Where to look for its subscriber, if he is not here.
+    pub(crate) fn sought(request: &CreditControlRequest) -> Sought {
+        let names = request.subscription_ids.iter();
+        let named = names
+            .filter(|id| id.subscription_id_type == SubscriptionIdType::EndUserPrivate)
+            .find(|id| is_name(&id.subscription_id_data));
+        Sought {
+            identities: super::request::identities(request),
+            account: named.map(|id| id.subscription_id_data.as_str().into()),
+        }
     }
 
     /// The account that an identity of the request belongs to.

@@ -149,7 +149,7 @@ fn used_by(units: &UsedServiceUnit) -> Used {
 }
 
 /// The identities that the request wants charged, the first that is known counts.
-pub(super) fn identities(request: &CreditControlRequest) -> Vec<Box<str>> {
+pub(crate) fn identities(request: &CreditControlRequest) -> Vec<Box<str>> {
     let plain = request.subscription_ids.iter().map(|id| {
         let data = id.subscription_id_data.as_str();
         match id.subscription_id_type {

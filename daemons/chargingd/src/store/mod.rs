@@ -38,6 +38,7 @@ pub use invoice::{
 };
 pub use notification::{all_waiting, due, waiting_by_channel};
 pub use place::{Place, StoreError};
+pub(crate) use postgres::Directory;
 pub use postgres::{Server, Url};
 pub use read::{Balance, TrialBalance, ledger, trial_balance};
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::backend::{Backend, Cause, Queries};
-use super::postgres::{Postgres, Server};
+use super::postgres::{OtherDivision, Postgres, Server};
 use super::sqlite::Sqlite;
 
 /// Where a store is.
@@ -24,6 +24,18 @@ pub enum Place {
 pub struct StoreError {
     place: Place,
     source: Cause,
+}
+
+impl StoreError {
+    /// Whether another configuration would help, and waiting would not.
+    pub fn is_of_configuration(&self) -> bool {
+        is_of_configuration(&self.source)
+    }
+}
+
+/// Whether another configuration would help, and waiting would not.
+pub(super) fn is_of_configuration(cause: &Cause) -> bool {
+    cause.is::<OtherDivision>()
 }
 
 impl fmt::Display for Place {
@@ -61,6 +73,14 @@ impl Place {
         match self {
             Self::File(_) => Ok(()),
             Self::Server(server) => server.check(),
+        }
+    }
+
+    /// The server, if it is one's.
+    pub(crate) fn server(&self) -> Option<&Server> {
+        match self {
+            Self::File(_) => None,
+            Self::Server(server) => Some(server),
         }
     }
 

@@ -8,6 +8,7 @@ use tollwire_runtime::pace::Pace;
 
 use super::backend::{Backend, Cause, Standing, Unwritten};
 use super::batch::Batch;
+use super::place::is_of_configuration;
 use super::{After, Group, Job, Notice, Place, Records, StoreError, read};
 use crate::effect::Mutation;
 
@@ -55,7 +56,7 @@ impl<A: After> Writer<A> {
         };
         let first = match writer.begin() {
             Ok(first) => first.unwrap_or(Notice::Away),
-            Err(error) if place.is_shared() => {
+            Err(error) if place.is_shared() && !is_of_configuration(&error) => {
                 writer.complain(&error);
                 Notice::Away
             }

@@ -255,6 +255,7 @@ fn nor_on_postgresql() {
             tls_ca_file: None,
             takeover: Duration::from_secs(10),
             origin_host: "a.test".into(),
+            division: Default::default(),
         }));
         play(&place, &steps);
     }

@@ -35,6 +35,13 @@ impl Daemon {
         Self::with(name, |_| format!("url = \"{url}\""))
     }
 
+    /// One of those that share a divided database, for this part of it.
+    pub fn of_part(name: &str, url: &str, (part, parts): (u32, u32)) -> Self {
+        Self::with(name, |_| {
+            format!("url = \"{url}\"\npart = {part}\nparts = {parts}")
+        })
+    }
+
     fn with(name: &str, store: impl Fn(&Path) -> String) -> Self {
         let folder = std::env::temp_dir().join(format!("chargingd-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
@@ -208,10 +215,15 @@ impl Client {
 
     /// Of whichever of these works.
     pub async fn connect_to(folders: &[&Path]) -> Self {
+        Self::named("sipd.test", folders).await
+    }
+
+    /// With this Origin-Host.
+    pub async fn named(origin_host: &str, folders: &[&Path]) -> Self {
         let (sender, events) = mpsc::channel(1000);
         let mut addresses = (folders.iter()).map(|folder| Address::Unix(folder.join("ro.sock")));
         let config = NodeConfig {
-            origin_host: "sipd.test".into(),
+            origin_host: origin_host.into(),
             origin_realm: "test".into(),
             auth_application_ids: vec![4],
             connect: vec![PeerConfig {
@@ -336,9 +348,14 @@ use CcRequestType::{InitialRequest, TerminationRequest, UpdateRequest};
 
 /// The requests of a session of alice's, which costs 20000 in all.
 pub fn step(session: &str, number: u32) -> CreditControlRequest {
+    step_of("alice", session, number)
+}
+
+/// Of anybody's.
+pub fn step_of(user: &str, session: &str, number: u32) -> CreditControlRequest {
     match number {
-        0 => request("alice", session, InitialRequest, 0, 0),
-        1 => request("alice", session, UpdateRequest, 1, 1),
-        _ => request("alice", session, TerminationRequest, 2, 1),
+        0 => request(user, session, InitialRequest, 0, 0),
+        1 => request(user, session, UpdateRequest, 1, 1),
+        _ => request(user, session, TerminationRequest, 2, 1),
     }
 }

@@ -15,6 +15,10 @@ fn one_works_and_the_others_name_it() {
             "standby: a.example is active\n",
         ),
         (
+            json!({"status": "ok", "role": "active", "part": 2, "parts": 2, "active_of_parts": [null, "b.example"]}),
+            "part 2 of 2, active\npart 1: not known yet\npart 2: b.example\n",
+        ),
+        (
             json!({"status": "ok", "role": "standby", "active": null}),
             "standby: another is active\n",
         ),

@@ -51,6 +51,8 @@ pub struct Setup {
     pub gateway: bool,
     /// The TCP port of loopback at which `chargingd` keeps accounting records, its own and those of `smscd`.
     pub accounting: Option<u16>,
+    /// Where the test's own instances of `chargingd` listen; without any there is one in the scene.
+    pub charging: Vec<SocketAddr>,
 }
 
 impl Default for Setup {
@@ -68,6 +70,7 @@ impl Default for Setup {
             tls: false,
             gateway: false,
             accounting: None,
+            charging: Vec::new(),
         }
     }
 }
@@ -178,7 +181,10 @@ impl SmsScene {
     pub fn prepare(setup: Setup) -> Self {
         let net = Net::new(2);
         let scratch = Scratch::new();
-        let mut order = vec![Instance::of("chargingd")];
+        let mut order = Vec::new();
+        if setup.charging.is_empty() {
+            order.push(Instance::of("chargingd"));
+        }
         if setup.gateway {
             order.push(Instance {
                 name: "gateway",
@@ -438,6 +444,10 @@ impl SmsScene {
         } else {
             &setup.retry
         };
+        let charging: Vec<String> = match setup.charging.is_empty() {
+            true => vec![format!("unix:{}", at("ro.sock".into()))],
+            false => setup.charging.iter().map(SocketAddr::to_string).collect(),
+        };
         let spool = match &setup.spool {
             Some(folder) if name == "smscd" => folder.clone(),
             _ => at(format!("{name}-spool")),
@@ -446,13 +456,12 @@ impl SmsScene {
             "[smpp]\nlisten = [\"0.0.0.0:{port}\"]\n{tls}{esmes}{upstreams}{routes}\
              [retry]\n{retry}[limits]\n{}[timers]\n{}[tariffs]\nclasses = \"{}\"\n\
              [spool]\ndirectory = \"{spool}\"\nsegment_octets = {SEGMENT}\n[records]\ndirectory = \"{}\"\n\
-             [diameter]\norigin_host = \"{name}.{DOMAIN}\"\norigin_realm = \"{DOMAIN}\"\ncharging = \"unix:{}\"\n\
+             [diameter]\norigin_host = \"{name}.{DOMAIN}\"\norigin_realm = \"{DOMAIN}\"\ncharging = {charging:?}\n\
              charging_realm = \"{DOMAIN}\"\n[admin]\nsocket = \"{}\"\n{}",
             setup.limits,
             setup.timers,
             at("classes.toml".into()),
             at(format!("{name}-records")),
-            at("ro.sock".into()),
             at(format!("{name}.admin")),
             setup.accounting.map(shipping).unwrap_or_default(),
         )

@@ -7,6 +7,7 @@
 //! A transaction is one round trip, whatever is in it.
 
 mod flight;
+mod parts;
 mod schema;
 mod server;
 
@@ -22,9 +23,12 @@ use tollwire_runtime::clock::Now;
 use super::backend::{Backend, Cause, Queries, Row, Standing, Unwritten, Value};
 use super::batch::Batch;
 use flight::{Parameter, Step};
-use schema::{LOCKS, WRITER};
+use schema::LOCKS;
 
+pub(crate) use parts::Directory;
 pub use server::{Server, Url};
+
+pub(super) use parts::OtherDivision;
 
 /// Rows of `writer` that are kept, the newest.
 const HISTORY: i64 = 1000;
@@ -133,6 +137,7 @@ impl Session {
     async fn open(server: &Server) -> Result<Self, Cause> {
         within(server.takeover, async {
             let client = server.connect().await?;
+            parts::enter(&client, server.division).await?;
             Ok(Self {
                 client,
                 statements: HashMap::new(),
@@ -153,11 +158,11 @@ impl Session {
         Ok(statement)
     }
 
-    async fn lock(&mut self) -> Result<bool, Error> {
+    async fn lock(&mut self, server: &Server) -> Result<bool, Error> {
         if !self.locked {
+            let writer = parts::lock(server.division);
             let statement = (self.statement("SELECT pg_try_advisory_lock($1, $2)")).await?;
-            let row = self.client.query_one(&statement, &[&LOCKS, &WRITER]);
-            let row = row.await?;
+            let row = (self.client.query_one(&statement, &[&LOCKS, &writer])).await?;
             self.locked = row.get(0);
         }
         Ok(self.locked)
@@ -213,10 +218,10 @@ impl Session {
 
     async fn begin(&mut self, server: &Server, instance: &str) -> Result<Standing, Cause> {
         if !self.prepared {
-            schema::prepare(&self.client).await?;
+            schema::prepare(&self.client, server.division).await?;
             self.prepared = true;
         }
-        if !self.lock().await.map_err(explain)? {
+        if !self.lock(server).await.map_err(explain)? {
             return match self.active().await.map_err(explain)? {
                 Some((writer, _)) if writer == instance => {
                     self.end_former(instance).await.map_err(explain)?;
@@ -230,7 +235,7 @@ impl Session {
                 )),
             };
         }
-        schema::migrate(&self.client).await?;
+        schema::migrate(&self.client, server.division).await?;
         self.open_epoch(&server.origin_host, instance)
             .await
             .map_err(explain)?;

@@ -3,20 +3,21 @@
 use tokio_postgres::Client;
 use tollwire_runtime::clock::Now;
 
-use super::explain;
+use super::{explain, parts};
+use crate::part::Division;
 use crate::store::backend::Cause;
 use crate::store::schema::MIGRATIONS;
 
 /// The first half of the keys of our advisory locks: "toll".
 pub(super) const LOCKS: i32 = 0x746f_6c6c;
-/// Held by the instance that writes, on the connection it writes with.
+/// Held by the instance that writes, on the connection it writes with; those of parts stand in [`parts::lock`].
 pub(super) const WRITER: i32 = 1;
 /// Held while tables are made or changed.
 const MIGRATION: i32 = 2;
 
 /// What has to stand before anything else. `writer` has a row for each time that an instance began to write; only one
 /// is not closed. `batch` counts its transactions.
-const FIRST: &str = "
+pub(super) const FIRST: &str = "
 CREATE TABLE IF NOT EXISTS migration (
     version BIGINT PRIMARY KEY,
     unix_ms BIGINT NOT NULL
@@ -34,7 +35,8 @@ CREATE TABLE IF NOT EXISTS writer (
 ";
 
 /// Makes what `writer` and `migration` need, if it is not there.
-pub(super) async fn prepare(client: &Client) -> Result<(), Cause> {
+pub(super) async fn prepare(client: &Client, division: Division) -> Result<(), Cause> {
+    parts::prepare(client, division).await?;
     let row = client
         .query_one("SELECT to_regclass('writer') IS NULL", &[])
         .await
@@ -46,7 +48,7 @@ pub(super) async fn prepare(client: &Client) -> Result<(), Cause> {
 }
 
 /// Brings the tables up to date, each step wholly or not at all. Only for the instance that writes.
-pub(super) async fn migrate(client: &Client) -> Result<(), Cause> {
+pub(super) async fn migrate(client: &Client, division: Division) -> Result<(), Cause> {
     let version: i64 = client
         .query_one("SELECT coalesce(max(version), 0) FROM migration", &[])
         .await
@@ -66,10 +68,11 @@ pub(super) async fn migrate(client: &Client) -> Result<(), Cause> {
         change(client, &translated(step), &count).await?;
         tracing::info!(version = number, "the database was brought up to date");
     }
-    Ok(())
+    parts::watch_identities(client, division).await
 }
 
-async fn change(client: &Client, tables: &str, count: &str) -> Result<(), Cause> {
+/// Changes the tables wholly or not at all, one instance at a time.
+pub(super) async fn change(client: &Client, tables: &str, count: &str) -> Result<(), Cause> {
     let sql = format!(
         "BEGIN; SELECT pg_advisory_xact_lock({LOCKS}, {MIGRATION}); {tables}; {count}; COMMIT"
     );

@@ -15,6 +15,7 @@ use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::explain;
+use crate::part::Division;
 use crate::store::backend::Cause;
 
 /// `postgres://USER@HOST/DATABASE`, as libpq reads it. Shown without its password.
@@ -34,6 +35,8 @@ pub struct Server {
     pub takeover: Duration,
     /// This instance's Origin-Host, for the others.
     pub origin_host: String,
+    /// The part of its subscribers that this instance is for.
+    pub division: Division,
 }
 
 impl FromStr for Url {
