@@ -6,7 +6,7 @@ set -eu
 needed="gcc make libcap2-bin nftables iproute2 util-linux procps
     sip-tester sipsak baresip-core kamailio tshark tcpdump libwireshark-data
     freediameterd freediameter-extensions systemd sqlite3 openssl ca-certificates
-    kannel libnet-smpp-perl python3 python3-venv nmap postgresql poppler-utils qpdf"
+    kannel libnet-smpp-perl python3 python3-venv nmap postgresql poppler-utils qpdf nats-server"
 
 missing=""
 for package in $needed; do

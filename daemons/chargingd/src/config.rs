@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
+use tollwire_runtime::accounting::stream::{Feed, Stream};
 use tollwire_runtime::accounting::{Kind, Shipping, Source};
 use tollwire_runtime::config::{Configuration, Invalid};
 use tollwire_runtime::diameter::{Address, AllowedPeer, NodeConfig, TlsFiles};
@@ -39,6 +40,8 @@ pub struct Config {
     pub tariffs: Tariffs,
     /// Where charge records are sent.
     pub accounting: Shipping,
+    /// Where charge records are published.
+    pub stream: Stream,
     /// Records that other elements send.
     pub accounting_storage: accounting::Config,
     /// How customers are told.
@@ -385,6 +388,7 @@ impl Configuration for Config {
         at_least("grants.max_sessions", self.grants.max_sessions as u64, 1)?;
         self.diameter.validate_tls()?;
         self.accounting.validate(&self.diameter.origin_host)?;
+        self.stream.validate()?;
         self.accounting_storage.validate()?;
         self.store.validate()?;
         self.api.validate()?;
@@ -495,6 +499,13 @@ impl Config {
             &self.diameter.origin_host,
             &self.diameter.origin_realm,
         )
+    }
+
+    /// For what publishes the records, if they are to be published.
+    pub fn feed(&self) -> Option<Feed> {
+        let directory = self.records.directory.clone();
+        self.stream
+            .feed("chargingd", directory, &self.diameter.origin_host)
     }
 
     /// Reads tariffs and classes.

@@ -20,6 +20,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tollwire_diameter::credit_control::{CcSessionFailover, CreditControlRequest};
 use tollwire_diameter::{Avp, Message, ResultCode, dictionary};
+use tollwire_runtime::accounting::stream::{self, Streamer};
 use tollwire_runtime::accounting::{self as shipping, Shipper};
 use tollwire_runtime::clock::Now;
 use tollwire_runtime::daemon::{self, Fault, Started};
@@ -220,6 +221,10 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     let (events, mut node_events) = mpsc::channel(QUEUE);
     let node = Node::start(config.node(), events).map_err(Fault::unavailable)?;
     // Behind the node: the storage that records go to may be this very daemon.
+    let streamer = (config.feed())
+        .map(|feed| Streamer::start(feed, durable.clone()))
+        .transpose()
+        .map_err(Fault::unavailable)?;
     let shipper = (config.shipping())
         .map(|source| Shipper::start(source, durable))
         .transpose()
@@ -242,6 +247,7 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     .map_err(Fault::configuration)?;
     let shipping_gauges =
         (shipper.as_ref()).map(|_| Gauges::register(&metrics, shipping::GAUGE_ROWS));
+    let stream_gauges = (streamer.as_ref()).map(|_| Gauges::register(&metrics, stream::GAUGE_ROWS));
     // One at a time: a closing waits for each part of it.
     let (keeps, mut kept) = mpsc::channel(1);
     let closer = Closer::new(
@@ -332,6 +338,9 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
                 gauges.set(&driver.core);
                 if let (Some(gauges), Some(recorder)) = (&accounting_gauges, &driver.recorder) {
                     gauges.set(&recorder.figures());
+                }
+                if let (Some(gauges), Some(streamer)) = (&stream_gauges, &streamer) {
+                    gauges.set(&streamer.figures());
                 }
                 if let (Some(gauges), Some(shipper)) = (&shipping_gauges, &shipper) {
                     gauges.set(&shipper.figures());

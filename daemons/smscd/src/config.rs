@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tokio_rustls::TlsAcceptor;
+use tollwire_runtime::accounting::stream::{Feed, Stream};
 use tollwire_runtime::accounting::{Kind, Shipping, Source};
 use tollwire_runtime::config::{Configuration, Invalid};
 use tollwire_runtime::diameter::{Address, NodeConfig, PeerConfig, Servers, TlsFiles};
@@ -56,6 +57,8 @@ pub struct Config {
     pub records: Records,
     /// Where charge records are sent.
     pub accounting: Shipping,
+    /// Where charge records are published.
+    pub stream: Stream,
     /// The link to charging.
     pub diameter: Diameter,
     /// The operator's interface.
@@ -240,6 +243,7 @@ impl Configuration for Config {
         }
         self.diameter.validate_tls()?;
         self.accounting.validate(&self.diameter.origin_host)?;
+        self.stream.validate()?;
         unique("esme", self.esme.iter().map(|esme| &*esme.system_id))?;
         unique(
             "upstream",
@@ -340,6 +344,13 @@ impl Config {
             &self.diameter.origin_host,
             &self.diameter.origin_realm,
         )
+    }
+
+    /// For what publishes the records, if they are to be published.
+    pub fn feed(&self) -> Option<Feed> {
+        let directory = self.records.directory.clone();
+        self.stream
+            .feed("smscd", directory, &self.diameter.origin_host)
     }
 
     /// For the Diameter node, if a route charges online.

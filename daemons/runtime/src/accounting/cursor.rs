@@ -20,10 +20,15 @@ struct Content {
 }
 
 impl Cursor {
-    /// The cursor of the files called `name` in `directory`.
+    /// The cursor of accounting storage for the files called `name` in `directory`.
     pub(super) fn of(directory: &Path, name: &str) -> Self {
+        Self::named(directory, name, "shipped")
+    }
+
+    /// The cursor of another reader of these files.
+    pub(super) fn named(directory: &Path, name: &str, reader: &str) -> Self {
         Self {
-            path: directory.join(format!("{name}.shipped.json")),
+            path: directory.join(format!("{name}.{reader}.json")),
             directory: directory.into(),
         }
     }

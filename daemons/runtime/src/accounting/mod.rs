@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The files are the durable spool: a record leaves the [`Shipment`] when the storage has acknowledged it, and the
-//! cursor, which says up to where, follows behind. What is sent again after a crash is known to the storage.
+//! cursor, which says up to where, follows behind. What is sent again after a crash is known to the storage. [`stream`] is another reader
+//! of the same files.
 
 mod config;
 mod cursor;
@@ -16,6 +17,7 @@ mod request;
 mod shipment;
 mod shipper;
 mod spool;
+pub mod stream;
 
 pub use config::Shipping;
 pub use format::{Carried, Kind, SERVICE_CONTEXT, carried, carrier, is_ours, session_id};

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
+use tollwire_runtime::accounting::stream::{self, Streamer};
 use tollwire_runtime::accounting::{self, Shipper};
 use tollwire_runtime::clock::Now;
 use tollwire_runtime::daemon::{self, Fault, Started};
@@ -93,6 +94,10 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     let owed = owed.filter(|owed| !owed.record_written).count();
     let records = Records::start(&config, owed, told.clone()).map_err(Fault::unavailable)?;
     // Dropped after the driver, whose records it sends.
+    let streamer = (config.feed())
+        .map(|feed| Streamer::start(feed, records.durable.clone()))
+        .transpose()
+        .map_err(Fault::unavailable)?;
     let shipper = (config.shipping())
         .map(|source| Shipper::start(source, records.durable.clone()))
         .transpose()
@@ -111,6 +116,7 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     let gauges = Gauges::register(&metrics, admin::GAUGE_ROWS);
     let shipping_gauges =
         (shipper.as_ref()).map(|_| Gauges::register(&metrics, accounting::GAUGE_ROWS));
+    let stream_gauges = (streamer.as_ref()).map(|_| Gauges::register(&metrics, stream::GAUGE_ROWS));
     let router = admin::router(asks);
     let _serving =
         runtime_admin::serve(&config.admin.socket, config.admin.metrics, router, &metrics)
@@ -168,6 +174,9 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
             _ = alive.tick() => {
                 notify::alive();
                 gauges.set(&driver.core);
+                if let (Some(gauges), Some(streamer)) = (&stream_gauges, &streamer) {
+                    gauges.set(&streamer.figures());
+                }
                 if let (Some(gauges), Some(shipper)) = (&shipping_gauges, &shipper) {
                     gauges.set(&shipper.figures());
                 }
