@@ -1,12 +1,15 @@
 #!/bin/sh
-# Installs what the build and the tests need from Debian, and Python packages from PyPI: only what is missing,
-# without questions.
+# Installs what the build and the tests need from Debian, and packages from PyPI and npm: only what is missing, without
+# questions.
 set -eu
 
 needed="gcc make libcap2-bin nftables iproute2 util-linux procps
     sip-tester sipsak baresip-core kamailio tshark tcpdump libwireshark-data
     freediameterd freediameter-extensions systemd sqlite3 openssl ca-certificates
-    kannel libnet-smpp-perl python3 python3-venv nmap postgresql poppler-utils qpdf nats-server"
+    kannel libnet-smpp-perl python3 python3-venv nmap postgresql poppler-utils qpdf nats-server
+    chromium chromium-driver fonts-dejavu-core faketime"
+# Other packages of Node.js bring npm with them.
+command -v npm >/dev/null || needed="$needed nodejs npm"
 
 missing=""
 for package in $needed; do
@@ -14,7 +17,7 @@ for package in $needed; do
         missing="$missing $package"
 done
 
-# smpplib, pyslp, aiosmtpd, python-diameter and openapi-spec-validator, into an environment of their own below target/.
+# smpplib, pyslp, aiosmtpd, python-diameter, openapi-spec-validator and jwcrypto, into an environment of their own below target/.
 python_packages() {
     here=$(cd "$(dirname "$0")/.." && pwd)
     wanted=$here/tests/netns/requirements.txt
@@ -26,8 +29,22 @@ python_packages() {
     cp "$wanted" "$python/requirements.txt"
 }
 
+# axe-core and html-validate, which look at web pages, likewise.
+node_packages() {
+    here=$(cd "$(dirname "$0")/.." && pwd)
+    wanted=$here/tests/netns/web
+    web=$here/target/web
+    cmp -s "$wanted/package-lock.json" "$web/installed.json" && return
+    rm -rf "$web"
+    mkdir -p "$web"
+    cp "$wanted/package.json" "$wanted/package-lock.json" "$web/"
+    npm ci --prefix "$web" --ignore-scripts --no-audit --no-fund --silent
+    cp "$wanted/package-lock.json" "$web/installed.json"
+}
+
 if [ -z "$missing" ]; then
     python_packages
+    node_packages
     exit 0
 fi
 
@@ -51,3 +68,4 @@ apt-get -qq update
 apt-get -qq -y --no-install-recommends -o Dpkg::Options::=--force-confold install $missing >/dev/null
 
 python_packages
+node_packages
