@@ -6,7 +6,8 @@ use bytes::Bytes;
 use tollwire_diameter::avp::{MAX_AVPS, MAX_DEPTH};
 use tollwire_diameter::base::{DeviceWatchdogRequest, FailedAvp};
 use tollwire_diameter::credit_control::{
-    CcRequestType, CreditControlAnswer, CreditControlRequest, MultipleServicesCreditControl,
+    CcRequestType, CcUnitType, CreditControlAnswer, CreditControlRequest, GrantedServiceUnit,
+    GsuPoolReference, MultipleServicesCreditControl, UnitValue,
 };
 use tollwire_diameter::dictionary;
 use tollwire_diameter::rx::{AaRequest, FlowStatus};
@@ -113,6 +114,80 @@ fn a_vendors_grouped_avp_is_written_and_read() {
         AaRequest::decode(&Message::decode(encoded).unwrap()),
         Ok(request)
     );
+}
+
+/// RFC 8506 8.16 and 8.30: a grant that is part of a credit pool.
+#[test]
+fn a_credit_pool_is_written_and_read() {
+    #[rustfmt::skip]
+    let octets: &[u8] = &[
+        0x00, 0x00, 0x01, 0xc8,         // Multiple-Services-Credit-Control 456
+        0x40, 0x00, 0x00, 0x70,         // M, length 112
+        0x00, 0x00, 0x01, 0xaf,         // Granted-Service-Unit 431
+        0x40, 0x00, 0x00, 0x18,
+        0x00, 0x00, 0x01, 0xa5,         // CC-Total-Octets 421
+        0x40, 0x00, 0x00, 0x10,
+        0x00, 0x00, 0x00, 0x00, 0x00, 0x4c, 0x4b, 0x40,
+        0x00, 0x00, 0x01, 0xb0,         // Rating-Group 432
+        0x40, 0x00, 0x00, 0x0c,
+        0x00, 0x00, 0x00, 0x02,
+        0x00, 0x00, 0x01, 0xc9,         // G-S-U-Pool-Reference 457
+        0x40, 0x00, 0x00, 0x44,
+        0x00, 0x00, 0x01, 0xc5,         // G-S-U-Pool-Identifier 453
+        0x40, 0x00, 0x00, 0x0c,
+        0x00, 0x00, 0x00, 0x01,
+        0x00, 0x00, 0x01, 0xc6,         // CC-Unit-Type 454
+        0x40, 0x00, 0x00, 0x0c,
+        0x00, 0x00, 0x00, 0x02,         // TOTAL-OCTETS
+        0x00, 0x00, 0x01, 0xbd,         // Unit-Value 445
+        0x40, 0x00, 0x00, 0x24,
+        0x00, 0x00, 0x01, 0xbf,         // Value-Digits 447
+        0x40, 0x00, 0x00, 0x10,
+        0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x05,
+        0x00, 0x00, 0x01, 0xad,         // Exponent 429
+        0x40, 0x00, 0x00, 0x0c,
+        0xff, 0xff, 0xff, 0xff,         // -1
+    ];
+    let mut multiplier = UnitValue::from_micro(5);
+    multiplier.exponent = Some(-1);
+    let service = MultipleServicesCreditControl {
+        granted_service_unit: Some(GrantedServiceUnit {
+            cc_total_octets: Some(5_000_000),
+            ..GrantedServiceUnit::default()
+        }),
+        rating_group: Some(2),
+        g_s_u_pool_references: vec![GsuPoolReference {
+            g_s_u_pool_identifier: 1,
+            cc_unit_type: CcUnitType::TotalOctets,
+            unit_value: multiplier,
+            extra: Vec::new(),
+        }],
+        ..MultipleServicesCreditControl::default()
+    };
+    let avp = Avp::new(&dictionary::MULTIPLE_SERVICES_CREDIT_CONTROL, &service);
+    assert_eq!(avp.data, octets[8..]);
+    assert_eq!(avp.encoded_len(), octets.len());
+    let request = CreditControlRequest {
+        multiple_services_credit_controls: vec![service],
+        ..samples::ccr()
+    };
+    let encoded = request.encode(1, 2).encode();
+    assert!(encoded.windows(octets.len()).any(|it| it == octets));
+    let again = Message::decode(encoded).unwrap();
+    assert_eq!(CreditControlRequest::decode(&again), Ok(request));
+    // What every reference has (8.30): the pool, the type of its units, the multiplier.
+    for missing in [52..64, 64..76, 76..112] {
+        let mut part = octets.to_vec();
+        let length = u8::try_from(missing.len()).unwrap();
+        part[51] -= length;
+        part.drain(missing);
+        let mut damaged = avp.clone();
+        damaged.data = Bytes::copy_from_slice(&part[8..]);
+        let fault = damaged
+            .value::<MultipleServicesCreditControl>()
+            .unwrap_err();
+        assert_eq!(fault.result_code(), ResultCode::MISSING_AVP);
+    }
 }
 
 #[test]

@@ -4,15 +4,15 @@ use std::net::IpAddr;
 
 use tollwire_diameter::base::FailedAvp;
 use tollwire_diameter::credit_control::{
-    CcMoney, CheckBalanceResult, CostInformation, CreditControlAnswer,
+    CcMoney, CcUnitType, CheckBalanceResult, CostInformation, CreditControlAnswer,
     CreditControlFailureHandling, CreditControlRequest, FinalUnitAction, FinalUnitIndication,
-    GrantedServiceUnit, MultipleServicesCreditControl, RedirectAddressType, RedirectServer,
-    UnitValue,
+    GrantedServiceUnit, GsuPoolReference, MultipleServicesCreditControl, RedirectAddressType,
+    RedirectServer, UnitValue,
 };
 use tollwire_diameter::{DecodeError, Fault, Identity, Message, ResultCode, Time, dictionary};
 
 use crate::class::WhenShort;
-use crate::session::{Granted, Outcome, ServiceOutcome};
+use crate::session::{Granted, Outcome, PoolReference, ServiceOutcome};
 
 /// The CCA for `outcome`.
 pub fn credit_control(
@@ -115,6 +115,12 @@ fn service_of(service: &ServiceOutcome) -> MultipleServicesCreditControl {
     }
     MultipleServicesCreditControl {
         granted_service_unit: service.granted.map(|_| unit),
+        g_s_u_pool_references: service
+            .pool
+            .zip(service.granted)
+            .map(pool_of)
+            .into_iter()
+            .collect(),
         service_identifiers: service.service_identifiers.clone(),
         rating_group: service.rating_group,
         validity_time: service.validity_seconds,
@@ -124,6 +130,26 @@ fn service_of(service: &ServiceOutcome) -> MultipleServicesCreditControl {
         volume_quota_threshold,
         quota_holding_time: service.quota_holding_seconds,
         ..MultipleServicesCreditControl::default()
+    }
+}
+
+/// RFC 8506 8.30: where the units beside it belong.
+fn pool_of((pool, granted): (PoolReference, Granted)) -> GsuPoolReference {
+    GsuPoolReference {
+        g_s_u_pool_identifier: pool.id,
+        cc_unit_type: match granted {
+            Granted::Seconds(_) => CcUnitType::Time,
+            Granted::Octets(_) => CcUnitType::TotalOctets,
+            Granted::Units(_) => CcUnitType::ServiceSpecificUnits,
+            Granted::Sum(_) => CcUnitType::Money,
+        },
+        unit_value: UnitValue {
+            value_digits: pool.value_digits,
+            // RFC 8506 8.8: without one it is 0.
+            exponent: Some(pool.exponent).filter(|exponent| *exponent != 0),
+            extra: Vec::new(),
+        },
+        extra: Vec::new(),
     }
 }
 

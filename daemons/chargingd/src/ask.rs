@@ -7,8 +7,10 @@ use tollwire_diameter::{Avp, Identity, Message, dictionary};
 pub(crate) enum What<'a> {
     /// To end the session (ASR).
     Abort,
-    /// To come back for a service with a CCR-Update (RAR, RFC 8506 5.5).
+    /// To come back for a service, or for those of a pool, with a CCR-Update (RAR, RFC 8506 5.5).
     ReAuthorize {
+        /// G-S-U-Pool-Identifier.
+        pool: Option<u32>,
         /// Rating-Group.
         rating_group: Option<u32>,
         /// Service-Identifiers.
@@ -47,9 +49,13 @@ pub(crate) fn request(
         }
         .encode(0, 0),
         What::ReAuthorize {
+            pool,
             rating_group,
             service_identifiers,
         } => {
+            let pool = pool
+                .iter()
+                .map(|pool| Avp::new(&dictionary::G_S_U_POOL_IDENTIFIER, pool));
             let group = rating_group
                 .iter()
                 .map(|group| Avp::new(&dictionary::RATING_GROUP, group));
@@ -68,7 +74,7 @@ pub(crate) fn request(
                 origin_state_id: None,
                 proxy_infos: Vec::new(),
                 route_records: Vec::new(),
-                extra: group.chain(identifiers).collect(),
+                extra: pool.chain(group).chain(identifiers).collect(),
             }
             .encode(0, 0)
         }

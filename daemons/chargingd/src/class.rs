@@ -100,6 +100,9 @@ pub struct Class {
     /// What is left of a grant when the client asks for more (Time- and Volume-Quota-Threshold, TS 32.299 7.2).
     #[serde(default)]
     pub threshold: Option<u32>,
+    /// Whether its services draw on one credit pool with others that the same purse pays (RFC 8506 5.1.2).
+    #[serde(default)]
+    pub pool: bool,
 }
 
 /// All classes.

@@ -565,12 +565,14 @@ impl Driver {
                     session_id,
                     origin_host,
                     origin_realm,
+                    pool,
                     rating_group,
                     service_identifiers,
                 } => group.after.extend(self.ask_client(
                     &session_id,
                     (&origin_host, &origin_realm),
                     ask::What::ReAuthorize {
+                        pool,
                         rating_group,
                         service_identifiers: &service_identifiers,
                     },

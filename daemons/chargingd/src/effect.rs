@@ -31,7 +31,7 @@ pub enum Effect {
         /// What is so now, or why not.
         result: Result<Reply, Refusal>,
     },
-    /// Ask the client to come back for more units of a service (RAR).
+    /// Ask the client to come back for more units of a service, or of all those of a pool (RAR).
     ReAuthorize {
         /// Session-Id.
         session_id: Box<str>,
@@ -39,6 +39,8 @@ pub enum Effect {
         origin_host: Box<str>,
         /// Its Origin-Realm.
         origin_realm: Box<str>,
+        /// G-S-U-Pool-Identifier; the service is not named then.
+        pool: Option<u32>,
         /// The service's Rating-Group.
         rating_group: Option<u32>,
         /// Its Service-Identifiers.

@@ -26,6 +26,12 @@ pub struct Session {
     pub multiple_services: bool,
     /// What it pays for; never many.
     pub services: Vec<Service>,
+    /// The credit pools that its services draw on (RFC 8506 5.1.2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pools: Vec<Pool>,
+    /// The last G-S-U-Pool-Identifier that it was given: a pool that is over leaves its number to none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub last_pool: u32,
     /// When the session began, milliseconds since 1970.
     pub began_unix_ms: i64,
     /// When the client must have reported (Tcc), milliseconds since 1970.
@@ -37,6 +43,22 @@ pub struct Session {
     /// Set when the session is over, milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_unix_ms: Option<i64>,
+}
+
+/// Services that draw on one purse together: what each of them holds, any of them may use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// G-S-U-Pool-Identifier.
+    pub id: u32,
+    /// The account in the ledger.
+    pub purse: Box<str>,
+    /// What its services were granted and have not reported (S of RFC 8506 5.1.2), 10^-12 micro-units: its multipliers are
+    /// as fine, and what is held for it is in whole micro-units.
+    pub left: u128,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// One service of a session: a Rating-Group, a Service-Identifier, or the session itself.
@@ -56,7 +78,7 @@ pub struct Service {
     /// Of that, what no service account's units covered: what the price is for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stints: Vec<Stint>,
-    /// Units granted beyond `used`.
+    /// Units granted beyond `used`; of a pool, what the last grant added to it.
     #[serde(default)]
     pub granted: u64,
     /// Of `granted`, the last ones that cost nothing: access was bought, or the rule says that the service goes on.
@@ -71,6 +93,9 @@ pub struct Service {
     /// What is held for the grant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shares: Vec<Share>,
+    /// G-S-U-Pool-Identifier of the pool that it draws on: what it holds stays in it until it is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<u32>,
     /// What the client was told about the end of its units.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub short: Option<WhenShort>,
@@ -220,6 +245,7 @@ impl Service {
             priced_micro: 0,
             charged_micro: 0,
             shares: Vec::new(),
+            pool: None,
             short: None,
             told: false,
             granted_unix_ms: 0,
@@ -275,6 +301,8 @@ impl Session {
             origin_realm: request.origin_realm.as_str().into(),
             multiple_services: !request.multiple_services_credit_controls.is_empty(),
             services,
+            pools: Vec::new(),
+            last_pool: 0,
             began_unix_ms: unix_ms,
             due_unix_ms: unix_ms,
             last: Answered::to(request, Outcome::refused(0)),
@@ -365,6 +393,9 @@ pub struct ServiceOutcome {
     /// What may be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub granted: Option<Granted>,
+    /// The pool that it is added to: G-S-U-Pool-Reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<PoolReference>,
     /// These are the last units, and then this: Final-Unit-Indication.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub final_unit: Option<WhenShort>,
@@ -380,6 +411,17 @@ pub struct ServiceOutcome {
     /// Tariff-Time-Change, milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tariff_change_unix_ms: Option<i64>,
+}
+
+/// A grant's place in a pool (RFC 8506 8.30).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolReference {
+    /// G-S-U-Pool-Identifier.
+    pub id: u32,
+    /// Value-Digits of the multiplier: what a unit of the service is worth, micro-units.
+    pub value_digits: i64,
+    /// Its Exponent, not above 0.
+    pub exponent: i32,
 }
 
 /// What may be used before the next request.
@@ -429,6 +471,7 @@ impl ServiceOutcome {
             rating_group,
             service_identifiers: service_identifiers.to_vec(),
             granted: None,
+            pool: None,
             final_unit: None,
             validity_seconds: None,
             quota_holding_seconds: None,

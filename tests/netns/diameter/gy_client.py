@@ -1,12 +1,14 @@
 """python-diameter 0.9.0 as a packet gateway: several services in one session, a redirection, and a server that lifts it.
 
-    gy_client.py ADDRESS PORT
+    gy_client.py ADDRESS PORT [pool]
 
-Each answer is a line. After "redirected" it waits for the server's Re-Auth-Request.
+Each answer is a line. After "redirected" or "used up" it waits for the server's Re-Auth-Request. With "pool" two of the
+services draw on a credit pool, which it counts as RFC 8506 5.1.2 has it.
 """
 
 import queue
 import sys
+from fractions import Fraction
 
 from diameter.message.avp.grouped import (
     MultipleServicesCreditControl, RequestedServiceUnit, SubscriptionId, UsedServiceUnit,
@@ -26,7 +28,7 @@ asked = queue.Queue()
 def from_server(application, message):
     # RFC 8506 5.5: a Re-Auth-Request is answered with DIAMETER_LIMITED_SUCCESS, and a CCR-Update follows.
     answer = application.generate_answer(message, result_code=2002)
-    asked.put((message.header.command_code, message.session_id))
+    asked.put((message.header.command_code, message.session_id, getattr(message, "g_s_u_pool_identifier", None)))
     return answer
 
 
@@ -38,9 +40,11 @@ node.add_application(application, [peer])
 node.start()
 application.wait_for_ready(20)
 numbers = iter(range(100))
+pools, multipliers = {}, {}
+POOL_EXHAUSTED = 8
 
 
-def request(kind, services):
+def request(kind, services, reason=None):
     ccr = CreditControlRequest()
     ccr.session_id = SESSION
     ccr.origin_host = ("python." + REALM).encode()
@@ -57,7 +61,10 @@ def request(kind, services):
         if more:
             service.requested_service_unit = RequestedServiceUnit()
         if octets is not None:
-            service.used_service_unit = [UsedServiceUnit(cc_total_octets=octets)]
+            service.used_service_unit = [UsedServiceUnit(cc_total_octets=octets, reporting_reason=reason)]
+            if group in multipliers:
+                pool, multiplier = multipliers.pop(group)
+                pools[pool] -= octets * multiplier
         if events is not None:
             service.used_service_unit = [UsedServiceUnit(cc_service_specific_units=events)]
         ccr.multiple_services_credit_control.append(service)
@@ -70,6 +77,12 @@ def request(kind, services):
             for name in ["cc_total_octets", "cc_service_specific_units"]:
                 if getattr(granted, name, None) is not None:
                     said.append(f"{name}={getattr(granted, name)}")
+        for reference in service.g_s_u_pool_reference:
+            pool, value = reference.g_s_u_pool_identifier, reference.unit_value
+            multiplier = value.value_digits * Fraction(10) ** (value.exponent or 0)
+            multipliers[service.rating_group] = pool, multiplier
+            pools[pool] = pools.get(pool, 0) + granted.cc_total_octets * multiplier
+            said.append(f"pool={pool} type={reference.cc_unit_type} multiplier={multiplier}")
         for name in ["validity_time", "quota_holding_time", "volume_quota_threshold"]:
             if getattr(service, name, None) is not None:
                 said.append(f"{name}={getattr(service, name)}")
@@ -79,17 +92,39 @@ def request(kind, services):
             if final.redirect_server is not None:
                 said.append(final.redirect_server.redirect_server_address)
         print(*said, flush=True)
+    for pool, left in pools.items():
+        print("  pool", pool, "has", left, flush=True)
 
 
-INTERNET, CONTENT, UNKNOWN = 10, 30, 77
-request(INITIAL, [(INTERNET, None, None, True), (CONTENT, None, None, True), (UNKNOWN, None, None, True)])
-request(UPDATE, [(INTERNET, 900_000, None, True), (CONTENT, None, 1, True)])
-request(UPDATE, [(INTERNET, 600_000, None, True)])
-# The last octets are used: the redirection has begun.
-request(UPDATE, [(INTERNET, 500_000, None, False)])
-print("redirected", flush=True)
-code, session = asked.get(timeout=60)
-print("asked back", code, session == SESSION, flush=True)
-request(UPDATE, [(INTERNET, None, None, True)])
-request(TERMINATION, [(INTERNET, 250_000, None, False), (CONTENT, None, 0, False)])
+def asked_back():
+    code, session, pool = asked.get(timeout=60)
+    print("asked back", code, session == SESSION, *([] if pool is None else ["for pool", pool]), flush=True)
+
+
+INTERNET, STREAMING, CONTENT, UNKNOWN = 10, 20, 30, 77
+
+
+def services_of_their_own():
+    request(INITIAL, [(INTERNET, None, None, True), (CONTENT, None, None, True), (UNKNOWN, None, None, True)])
+    request(UPDATE, [(INTERNET, 900_000, None, True), (CONTENT, None, 1, True)])
+    request(UPDATE, [(INTERNET, 600_000, None, True)])
+    # The last octets are used: the redirection has begun.
+    request(UPDATE, [(INTERNET, 500_000, None, False)])
+    print("redirected", flush=True)
+    asked_back()
+    request(UPDATE, [(INTERNET, None, None, True)])
+    request(TERMINATION, [(INTERNET, 250_000, None, False), (CONTENT, None, 0, False)])
+
+
+def services_of_one_pool():
+    request(INITIAL, [(INTERNET, None, None, True), (STREAMING, None, None, True)])
+    # One spends what the other was granted: C1*M1 + C2*M2 is S.
+    request(UPDATE, [(INTERNET, 200_000, None, True), (STREAMING, 360_000, None, True)], POOL_EXHAUSTED)
+    print("used up", flush=True)
+    asked_back()
+    request(UPDATE, [(INTERNET, 100_000, None, True), (STREAMING, 20_000, None, True)])
+    request(TERMINATION, [(INTERNET, 1_750_000, None, False), (STREAMING, 50_000, None, False)])
+
+
+(services_of_one_pool if sys.argv[3:] == ["pool"] else services_of_their_own)()
 node.stop(force=True)

@@ -10,13 +10,16 @@ use tollwire_runtime::clock::Now;
 use super::Core;
 use super::fund::Beyond;
 use super::money::is_of_money;
+use super::pool::held_units;
 use super::purse::Keys;
 use super::request::{Asked, learn};
 use crate::account::{Account, is_name};
 use crate::effect::Effect;
 use crate::part::Sought;
 use crate::rating::{Measure, Query, Used};
-use crate::session::{Answered, Facts, Outcome, Price, Service, ServiceOutcome, Session, split};
+use crate::session::{
+    Answered, Facts, Outcome, Price, Service, ServiceOutcome, Session, split, units_of,
+};
 
 /// Reports may lie this much beyond the wall clock: two clocks, and whole started seconds.
 const CLOCK_TOLERANCE_SECONDS: u64 = 2;
@@ -130,17 +133,15 @@ impl Core {
             .get(&session.account)
             .is_none_or(|account| account.blocked);
         let mut outcomes = Vec::new();
-        let all = Asked::all(request);
+        let all = Asked::of_session(&session, request);
+        // All that was used, before anything is granted anew: services of one pool use what others hold.
         for asked in &all {
-            let found = match session.multiple_services {
-                // There is but one, however the request names it.
-                false => (!session.services.is_empty()).then_some(0),
-                true => session
-                    .services
-                    .iter()
-                    .position(|service| service.is(asked.rating_group, &asked.service_identifiers)),
-            };
-            let Some(index) = found else {
+            if let Some(index) = place(&session, asked) {
+                self.debit(now, &mut session, index, asked, &mut keys, effects);
+            }
+        }
+        for asked in &all {
+            let Some(index) = place(&before, asked) else {
                 if is_update && !blocked {
                     outcomes.push(self.begin_service(now, &mut session, asked, effects));
                 } else {
@@ -155,14 +156,14 @@ impl Core {
             let Some(mut service) = session.services.get(index).cloned() else {
                 continue;
             };
-            self.debit(now, &mut session, &mut service, asked, &mut keys, effects);
             let outcome = if !is_update {
                 asked.outcome(ResultCode::SUCCESS)
             } else if blocked {
                 service.valid_until_unix_ms = now.unix_ms;
+                self.leave_pool(&mut session, &mut service);
                 asked.outcome(ResultCode::END_USER_SERVICE_DENIED)
             } else {
-                self.go_on(now, &session, &mut service, asked, effects)
+                self.go_on(now, &mut session, &mut service, asked, effects)
             };
             if let Some(place) = session.services.get_mut(index) {
                 *place = service;
@@ -232,16 +233,20 @@ impl Core {
         &mut self,
         now: Now,
         session: &mut Session,
-        service: &mut Service,
+        index: usize,
         asked: &Asked,
         keys: &mut Keys,
         effects: &mut Vec<Effect>,
     ) {
+        let Some(mut service) = session.services.get(index).cloned() else {
+            return;
+        };
         let facts = &mut session.facts;
         facts.octets_from_caller =
             (facts.octets_from_caller).saturating_add(asked.octets_from_caller);
         facts.octets_to_caller = (facts.octets_to_caller).saturating_add(asked.octets_to_caller);
-        let (believed, beyond) = self.believed(now, session, service, asked.used);
+        let gathered = Self::gather(session, &mut service);
+        let (believed, beyond) = self.believed(now, session, &service, asked.used);
         if believed != asked.used {
             self.counters.excessive_reports += 1;
             tracing::warn!(
@@ -252,11 +257,20 @@ impl Core {
         let answer = session.facts.answer_unix_ms;
         let account = session.account.clone();
         let report = split(believed, asked.after);
-        self.consume(&account, service, report, (answer, beyond), keys, effects);
+        let how = (answer, beyond);
+        self.consume(&account, &mut service, report, how, keys, effects);
+        if let Some(gathered) = gathered {
+            let measure = service.price.measure().unwrap_or(Measure::Events);
+            let units = units_of(measure, asked.used);
+            self.scatter(session, &mut service, (gathered, units));
+        }
+        if let Some(place) = session.services.get_mut(index) {
+            *place = service;
+        }
     }
 
-    /// What is believed of a report: never more than was granted, nor more seconds than have passed. A post-paid client
-    /// may have gone on without us, and is held to the clock alone.
+    /// What is believed of a report: never more than was granted or its pool holds, nor more seconds than have passed. A
+    /// post-paid client may have gone on without us, and is held to the clock alone.
     fn believed(
         &self,
         now: Now,
@@ -271,7 +285,10 @@ impl Core {
         let on_its_own = self.settings.postpaid_continues
             && account.is_some_and(|account| account.payment == Payment::Postpaid);
         let mut believed = reported;
-        let granted = service.granted;
+        let granted = match service.pool {
+            Some(_) => held_units(now, service),
+            None => service.granted,
+        };
         match service.price.measure() {
             Some(Measure::Time | Measure::Combined) => {
                 believed.seconds = match on_its_own {
@@ -379,6 +396,18 @@ impl Core {
             .iter()
             .find_map(|identity| self.identities.get(identity))
             .and_then(|name| self.accounts.get(name))
+    }
+}
+
+/// Where a session has the service that is asked for.
+pub(super) fn place(session: &Session, asked: &Asked) -> Option<usize> {
+    match session.multiple_services {
+        // There is but one, however the request names it.
+        false => (!session.services.is_empty()).then_some(0),
+        true => session
+            .services
+            .iter()
+            .position(|service| service.is(asked.rating_group, &asked.service_identifiers)),
     }
 }
 

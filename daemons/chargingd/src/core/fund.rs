@@ -143,12 +143,15 @@ impl Core {
         };
         let units = self.of_units(&payers, Some(tariff.measure()));
         let pool = self.pool(&self.of_money(account, &payers));
-        let held = pool.saturating_add(service.held_micro());
+        // What a pool holds its services have already.
+        let (held, granted) = match service.pool {
+            Some(_) => (pool, 0),
+            None => (pool.saturating_add(service.held_micro()), service.granted),
+        };
         payers.purses.iter().any(|purse| access(purse))
             || units.iter().any(|purse| self.available(purse) > 0)
             || pool > 0
-                && most(tariff, &[service.stints_from(now.unix_ms)], service, held)
-                    > service.granted
+                && most(tariff, &[service.stints_from(now.unix_ms)], service, held) > granted
     }
 
     /// Units that `account` could pay for beyond what a service has used.
@@ -308,7 +311,7 @@ impl Core {
 }
 
 /// The most further units that a service can be granted for what it has cost and `pool`, whichever stint they are used in.
-fn most(tariff: &Tariff, bases: &[Vec<Stint>], service: &Service, pool: i64) -> u64 {
+pub(super) fn most(tariff: &Tariff, bases: &[Vec<Stint>], service: &Service, pool: i64) -> u64 {
     let money = service.priced_micro.saturating_add(pool);
     bases
         .iter()

@@ -31,7 +31,7 @@ impl Core {
     pub(super) fn grant(
         &mut self,
         now: Now,
-        session: &Session,
+        session: &mut Session,
         service: &mut Service,
         asked: &Asked,
         effects: &mut Vec<Effect>,
@@ -45,7 +45,10 @@ impl Core {
             &service.service_identifiers,
         ) {
             Ok(payers) => payers,
-            Err(code) => return asked.outcome(code),
+            Err(code) => {
+                self.leave_pool(session, service);
+                return asked.outcome(code);
+            }
         };
         let measure = tariff.measure();
         begin_stint(service, &tariff, now.unix_ms);
@@ -55,14 +58,24 @@ impl Core {
             .and_then(|units| units.of(measure))
             .filter(|units| *units > 0)
             .map_or(portion.quantum, |units| units.min(portion.quantum));
-        let bases = self.bases(now, session, service, (&tariff, portion.change_unix_ms));
         let account = session.account.clone();
-        let reserved = self.reserve(now, &account, service, &payers, (want, &bases), effects);
-        service.shares = reserved.shares;
+        let pooled = self.pooled(session, service, &payers);
+        let reserved = match &pooled {
+            Some(pooled) => self.reserve_in_pool(now, session, service, (pooled, want), effects),
+            None => {
+                self.leave_pool(session, service);
+                let bases = self.bases(now, session, service, (&tariff, portion.change_unix_ms));
+                self.reserve(now, &account, service, &payers, (want, &bases), effects)
+            }
+        };
+        for share in reserved.shares {
+            service.add_share(share);
+        }
         service.free = reserved.free;
         service.granted = reserved.units + reserved.free;
         service.asked_back = false;
-        if service.granted == 0 {
+        // What others hold of its pool is a service's too.
+        if service.granted == 0 && service.pool.is_none() {
             return self.nothing(now, &account, service, (payers, want), &portion, effects);
         }
         let restricted = is_restriction(service.short.take().as_ref());
@@ -83,14 +96,18 @@ impl Core {
             service.short = Some(payers.when_short.clone());
             self.short.insert(account);
         }
-        self.granting(now, service, &portion, final_unit)
+        let mut outcome = self.granting(now, service, &portion, final_unit);
+        outcome.pool = pooled
+            .zip(service.pool)
+            .map(|(pooled, id)| pooled.reference(id));
+        outcome
     }
 
     /// The answer to an update of a service that goes on.
     pub(super) fn go_on(
         &mut self,
         now: Now,
-        session: &Session,
+        session: &mut Session,
         service: &mut Service,
         asked: &Asked,
         effects: &mut Vec<Effect>,
@@ -99,6 +116,7 @@ impl Core {
         // RFC 8506 5.6.2: the final units are used and the action has begun: nothing is reserved.
         if asked.wanted.is_none() && asked.reported && (session.multiple_services || restricted) {
             service.valid_until_unix_ms = 0;
+            self.leave_pool(session, service);
             let mut outcome = asked.outcome(ResultCode::SUCCESS);
             if restricted {
                 self.restrict(now, service, &mut outcome);
@@ -184,6 +202,10 @@ impl Core {
         let units = service.granted;
         let seconds = u32::try_from(units).unwrap_or(u32::MAX);
         let (granted, validity) = match measure {
+            // In a pool there are more for it than these.
+            Measure::Time if service.pool.is_some() => {
+                (Granted::Seconds(seconds), portion.validity_seconds)
+            }
             Measure::Time | Measure::Combined => (Granted::Seconds(seconds), seconds),
             Measure::Volume => (Granted::Octets(units), portion.validity_seconds),
             Measure::Events => (Granted::Units(units), portion.validity_seconds),
@@ -196,7 +218,8 @@ impl Core {
             final_unit,
             validity_seconds: Some(validity),
             quota_holding_seconds: portion.quota_holding_seconds,
-            threshold: portion.threshold,
+            // A threshold is of units of the service's own.
+            threshold: portion.threshold.filter(|_| service.pool.is_none()),
             tariff_change_unix_ms: portion.change_unix_ms,
             ..ServiceOutcome::of(
                 service.rating_group,

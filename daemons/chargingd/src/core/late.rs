@@ -10,8 +10,10 @@ use tollwire_diameter::credit_control::{CcRequestType, CreditControlRequest};
 use tollwire_runtime::clock::Now;
 
 use super::Core;
+use super::credit::place;
 use super::fund::Beyond;
 use super::money::sum_of;
+use super::pool::held_units;
 use super::purse::Keys;
 use super::request::{Asked, learn};
 use crate::effect::Effect;
@@ -48,30 +50,38 @@ impl Core {
         let account = session.account.clone();
         let answer = session.facts.answer_unix_ms;
         let mut outcomes = Vec::new();
-        for asked in Asked::all(request) {
-            let single = !session.multiple_services;
-            let found = session.services.iter_mut().find(|service| {
-                single || service.is(asked.rating_group, &asked.service_identifiers)
-            });
+        for asked in Asked::of_session(&session, request) {
             outcomes.push(asked.outcome(ResultCode::SUCCESS));
-            let Some(service) = found else {
+            let found = place(&session, &asked);
+            let Some(service) = found.and_then(|index| session.services.get_mut(index)) else {
                 continue;
             };
             let Some(late) = service.late.take() else {
                 continue;
             };
             let mut part = service.clone();
-            let used = at_most(service, asked.used, late.granted);
-            service.granted = late.granted;
-            service.shares = self.take_again(&late.shares);
+            let mut service = service.clone();
+            service.shares = session.gather_late(&service, late.shares);
+            let held = service.shares.clone();
+            let granted = match service.pool {
+                Some(_) => held_units(now, &service),
+                None => late.granted,
+            };
+            let used = at_most(&service, asked.used, granted);
+            service.granted = granted;
+            service.shares = self.take_again(&held);
             let how = (answer, Beyond::Nothing);
             let report = split(used, asked.after);
-            self.consume(&account, service, report, how, &mut keys, effects);
+            self.consume(&account, &mut service, report, how, &mut keys, effects);
+            let spent = service.priced_micro - part.priced_micro;
+            session.scatter_late(&service, held, spent);
+            if let Some(place) = found.and_then(|index| session.services.get_mut(index)) {
+                *place = service.clone();
+            }
             part.charged_micro = service.charged_micro - part.charged_micro;
             part.used = used;
             if part.is_used() || part.charged_micro > 0 {
-                let whole = service.clone();
-                self.late_record(now, &session, (&part, &whole), &asked, effects);
+                self.late_record(now, &session, (&part, &service), &asked, effects);
             }
         }
         for service in &mut session.services {

@@ -22,6 +22,7 @@ mod grant;
 mod late;
 mod money;
 mod operator;
+mod pool;
 mod purse;
 mod recharge;
 mod request;

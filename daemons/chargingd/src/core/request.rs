@@ -9,7 +9,7 @@ use tollwire_diameter::credit_control::{
 
 use crate::account::canonical_identity;
 use crate::rating::{Measure, Used};
-use crate::session::{Facts, ServiceOutcome, plus};
+use crate::session::{Facts, ServiceOutcome, Session, plus};
 
 /// What is asked of one service.
 #[derive(Debug, Clone)]
@@ -82,16 +82,46 @@ impl Asked {
                 &request.used_service_units,
             )];
         }
-        let services = request.multiple_services_credit_controls.iter();
-        services
-            .map(|service| {
-                Self::of(
-                    (service.rating_group, service.service_identifiers.clone()),
-                    service.requested_service_unit.as_ref(),
-                    &service.used_service_units,
-                )
-            })
-            .collect()
+        let mut all: Vec<Self> = Vec::new();
+        for service in &request.multiple_services_credit_controls {
+            let asked = Self::of(
+                (service.rating_group, service.service_identifiers.clone()),
+                service.requested_service_unit.as_ref(),
+                &service.used_service_units,
+            );
+            let same = |known: &&mut Self| {
+                known.rating_group == asked.rating_group
+                    && known.service_identifiers == asked.service_identifiers
+            };
+            match all.iter_mut().find(same) {
+                // Named twice it is still one, and is granted once.
+                Some(known) => known.add(asked),
+                None => all.push(asked),
+            }
+        }
+        all
+    }
+
+    /// [`Asked::all`] of a request in this session: if it has but one service, that is the one, however the request names it.
+    pub(super) fn of_session(session: &Session, request: &CreditControlRequest) -> Vec<Self> {
+        let all = Self::all(request).into_iter();
+        if session.multiple_services {
+            return all.collect();
+        }
+        let one = all.reduce(|mut one, more| {
+            one.add(more);
+            one
+        });
+        one.into_iter().collect()
+    }
+
+    fn add(&mut self, more: Self) {
+        self.wanted = self.wanted.or(more.wanted);
+        self.reported |= more.reported;
+        self.used = plus(self.used, more.used);
+        self.after = plus(self.after, more.after);
+        self.octets_from_caller = (self.octets_from_caller).saturating_add(more.octets_from_caller);
+        self.octets_to_caller = (self.octets_to_caller).saturating_add(more.octets_to_caller);
     }
 
     fn of(

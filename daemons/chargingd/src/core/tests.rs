@@ -4,6 +4,7 @@ mod event;
 mod invoice;
 mod late;
 mod money;
+mod pool;
 mod service;
 
 use std::collections::HashSet;

@@ -150,17 +150,27 @@ impl Core {
             else {
                 continue;
             };
-            let (rating_group, service_identifiers) =
-                (service.rating_group, service.service_identifiers.clone());
+            let (pool, rating_group, service_identifiers) = match service.pool {
+                Some(pool) => (Some(pool), None, Vec::new()),
+                None => (
+                    None,
+                    service.rating_group,
+                    service.service_identifiers.clone(),
+                ),
+            };
             let before = session.clone();
             let mut session = before.clone();
             for service in &mut session.services {
-                service.asked_back |= service.is(rating_group, &service_identifiers);
+                service.asked_back |= match pool {
+                    Some(_) => service.pool == pool,
+                    None => service.is(rating_group, &service_identifiers),
+                };
             }
             effects.push(Effect::ReAuthorize {
                 session_id: session.id.clone(),
                 origin_host: session.origin_host.clone(),
                 origin_realm: session.origin_realm.clone(),
+                pool,
                 rating_group,
                 service_identifiers,
             });

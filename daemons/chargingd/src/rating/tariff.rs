@@ -363,7 +363,7 @@ impl Tariff {
     }
 
     /// What [`Tariff::amount`] is to be divided by.
-    fn divisor(&self) -> i64 {
+    pub(super) fn divisor(&self) -> i64 {
         match &self.parts {
             Parts::Time(_) => 60,
             Parts::Volume(_, megabyte) => megabyte.octets(),

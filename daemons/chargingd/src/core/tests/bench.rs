@@ -100,7 +100,12 @@ impl Bench {
                 } => outcome = Some(answer),
                 Effect::Reply { result, .. } => drop(result.unwrap()),
                 Effect::Abort { session_id, .. } => self.aborted.push(session_id.into()),
-                Effect::ReAuthorize { session_id, .. } => self.asked_back.push(session_id.into()),
+                Effect::ReAuthorize {
+                    session_id, pool, ..
+                } => self.asked_back.push(match pool {
+                    Some(pool) => format!("{session_id} pool {pool}"),
+                    None => session_id.into(),
+                }),
             }
         }
         self.check();

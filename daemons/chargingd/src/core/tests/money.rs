@@ -81,7 +81,7 @@ impl Bench {
         ))
     }
 
-    fn held(&self) -> i64 {
+    pub(super) fn held(&self) -> i64 {
         self.core.account("alice").unwrap().held_micro
     }
 }

@@ -27,14 +27,22 @@ pub(super) fn portal_address() -> WhenShort {
 
 /// A cent a kilobyte, 0.50 a content, a cent a second of voice; the portal is looked at for nothing but its fee.
 pub(super) fn rules(classes: Vec<Class>) -> Rules {
-    let volume = |name: &str, group: u32, price: i64| Definition {
+    rules_with(Vec::new(), classes)
+}
+
+pub(super) fn volume(name: &str, group: u32, price: i64) -> Definition {
+    Definition {
         name: name.into(),
         rating_groups: vec![group],
         currency: Some(Currency::EUR),
         price_per_kilobyte_micro: Some(price),
         ..Definition::default()
-    };
-    let tariffs = vec![
+    }
+}
+
+/// [`rules`] and further tariffs.
+pub(super) fn rules_with(more: Vec<Definition>, classes: Vec<Class>) -> Rules {
+    let mut tariffs = vec![
         volume("gprs", GPRS, 10_000),
         volume("portal", PORTAL, 20_000),
         Definition {
@@ -54,6 +62,7 @@ pub(super) fn rules(classes: Vec<Class>) -> Rules {
             ..Definition::default()
         },
     ];
+    tariffs.extend(more);
     Rules {
         tariffs: RatingTable::new(tariffs, CallingGroups::default()).unwrap(),
         classes: Classes::new(classes).unwrap(),
@@ -76,6 +85,7 @@ pub(super) fn class(
         validity_seconds: None,
         quota_holding_seconds: None,
         threshold: None,
+        pool: false,
     }
 }
 
@@ -126,7 +136,7 @@ pub(super) fn monthly(amount: i64, forfeit: bool) -> Option<Recharge> {
 pub(super) type Part = (u32, Option<u64>, bool);
 
 impl Bench {
-    fn of(rules: Rules) -> Self {
+    pub(super) fn of(rules: Rules) -> Self {
         let mut bench = Self::new();
         bench.handle(Event::Rules(Box::new(rules)));
         bench
@@ -148,7 +158,7 @@ impl Bench {
         });
     }
 
-    fn request_recharge(&mut self, name: &str, amount: i64, reference: &str) {
+    pub(super) fn request_recharge(&mut self, name: &str, amount: i64, reference: &str) {
         self.operate(Operation::Recharge {
             account: "alice".into(),
             service_account: name.into(),
@@ -158,7 +168,7 @@ impl Bench {
         });
     }
 
-    fn own(&self, name: &str) -> &ServiceAccount {
+    pub(super) fn own(&self, name: &str) -> &ServiceAccount {
         let name = format!("alice/{name}");
         let found = self.core.service_accounts("alice");
         found
@@ -232,7 +242,7 @@ impl Bench {
     }
 }
 
-fn granted(outcome: &Outcome, group: u32) -> (u32, Option<Granted>, Option<WhenShort>) {
+pub(super) fn granted(outcome: &Outcome, group: u32) -> (u32, Option<Granted>, Option<WhenShort>) {
     let service = outcome
         .services
         .iter()

@@ -8,6 +8,7 @@ use super::{Book, Query, RatingTable, Tariff, Used};
 
 mod calendar;
 mod files;
+mod multiplier;
 mod prices;
 mod properties;
 mod selection;
