@@ -15,10 +15,11 @@ use crate::accounting;
 use crate::api;
 use crate::class::{Class, Classes};
 use crate::core;
+use crate::database::{Keys, Uses};
 use crate::notify::Notifications;
 use crate::part::Division;
 use crate::rating::{Book, RatingTable};
-use crate::store::{Place, Server, Url};
+use crate::store::{Place, Url};
 
 /// Octets of the longest Accounting-Request: a record's JSON may take six octets for one of the request, of at most 64
 /// kilooctets, that it was made of.
@@ -157,44 +158,23 @@ impl Store {
         if self.takeover_seconds < 2 || self.takeover_seconds > 300 {
             return Err(Invalid::new("store.takeover_seconds", "2 to 300"));
         }
-        let division = self.division()?;
-        let Some(url) = &self.url else {
-            if division.is_divided() {
-                return Err(Invalid::new(
-                    "store.parts",
-                    "is for store.url, which is missing: a file has one part",
-                ));
-            }
-            for (key, file) in [
-                ("store.password_file", &self.password_file),
-                ("store.tls_ca_file", &self.tls_ca_file),
-            ] {
-                if file.is_some() {
-                    return Err(Invalid::new(key, "is for store.url, which is missing"));
-                }
-            }
-            return Ok(());
-        };
-        if self.path.is_some() {
+        if self.division()?.is_divided() && self.url.is_none() {
             return Err(Invalid::new(
-                "store.path",
-                "take out either this or store.url: the store is in one of them",
+                "store.parts",
+                "is for store.url, which is missing: a file has one part",
             ));
         }
-        if url.has_password() && self.password_file.is_some() {
-            return Err(Invalid::new(
-                "store.password_file",
-                "take out either this or the password in store.url",
-            ));
+        self.keys().validate()
+    }
+
+    fn keys(&self) -> Keys<'_> {
+        Keys {
+            section: "store",
+            path: self.path.as_ref(),
+            url: self.url.as_ref(),
+            password_file: self.password_file.as_ref(),
+            tls_ca_file: self.tls_ca_file.as_ref(),
         }
-        if url.wants_tls() && self.tls_ca_file.is_none() {
-            return Err(Invalid::new(
-                "store.tls_ca_file",
-                "is missing: the server is on another host; name its authorities, or write ?sslmode=disable at the \
-                 end of store.url if the path is protected by other means",
-            ));
-        }
-        Ok(())
     }
 }
 
@@ -405,17 +385,27 @@ impl Configuration for Config {
 impl Config {
     /// Where the store is.
     pub fn place(&self) -> Place {
-        match &self.store.url {
-            Some(url) => Place::Server(Box::new(Server {
-                url: url.clone(),
-                password_file: self.store.password_file.clone(),
-                tls_ca_file: self.store.tls_ca_file.clone(),
-                takeover: Duration::from_secs(self.store.takeover_seconds),
-                origin_host: self.diameter.origin_host.clone(),
-                // What cannot be was refused when it was read.
-                division: self.store.division().unwrap_or_default(),
-            })),
-            None => Place::File((self.store.path.clone()).unwrap_or_else(|| STORE_PATH.into())),
+        let uses = Uses {
+            // What cannot be was refused when it was read.
+            division: self.store.division().unwrap_or_default(),
+            ..self.uses(STORE_PATH, None)
+        };
+        self.store.keys().place(&uses)
+    }
+
+    /// Where the accounting storage is.
+    pub fn accounting_place(&self) -> Place {
+        let uses = self.uses(accounting::PATH, Some(accounting::SCHEMA));
+        self.accounting_storage.keys().place(&uses)
+    }
+
+    fn uses(&self, default_path: &'static str, schema: Option<&'static str>) -> Uses<'_> {
+        Uses {
+            default_path,
+            schema,
+            division: Division::default(),
+            takeover: Duration::from_secs(self.store.takeover_seconds),
+            origin_host: &self.diameter.origin_host,
         }
     }
 

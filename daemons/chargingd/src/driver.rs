@@ -192,6 +192,8 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
         .flatten();
     // No more than the overview lets wait.
     let (places, mut placed) = mpsc::unbounded_channel();
+    let accounting_place = config.accounting_place();
+    accounting_place.check().map_err(Fault::configuration)?;
     let Opened {
         store,
         notice: first,
@@ -217,7 +219,8 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
         }
     })
     .map_err(Fault::unavailable)?;
-    let recorder = Recorder::start(&config.accounting_storage).map_err(Fault::unavailable)?;
+    let recorder = Recorder::start(&config.accounting_storage, &accounting_place)
+        .map_err(Fault::unavailable)?;
     let (events, mut node_events) = mpsc::channel(QUEUE);
     let node = Node::start(config.node(), events).map_err(Fault::unavailable)?;
     // Behind the node: the storage that records go to may be this very daemon.
@@ -267,7 +270,10 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
         overview: overview.clone(),
     };
     let routes = admin::router(routes)
-        .merge(accounting::router(&config.accounting_storage))
+        .merge(accounting::router(
+            &config.accounting_storage,
+            &accounting_place,
+        ))
         .merge(invoice::router(closer.clone()));
     let routes = match &overview {
         Some(overview) => routes.layer(axum::middleware::from_fn_with_state(

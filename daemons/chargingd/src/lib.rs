@@ -15,6 +15,7 @@ mod caller;
 pub mod class;
 pub mod config;
 pub mod core;
+mod database;
 mod driver;
 pub mod effect;
 mod elsewhere;

@@ -466,6 +466,7 @@ fn on_server(url: &str, origin_host: &str) -> Place {
         takeover: Duration::from_secs(10),
         origin_host: origin_host.into(),
         division: Division::default(),
+        schema: None,
     }))
 }
 
@@ -591,4 +592,65 @@ fn a_server_that_goes_and_comes_back_is_waited_for() {
     assert!(matches!(opening.first, Notice::Away));
     server.run();
     opening.works();
+}
+
+/// The authority `its_own`, and the certificate and key that it gave to `name`; PEM.
+fn authority(its_own: &str, name: &str) -> [String; 3] {
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    (parameters.distinguished_name).push(rcgen::DnType::CommonName, its_own);
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let root = parameters.self_signed(&key).unwrap();
+    let issuer = rcgen::Issuer::new(parameters, key);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+    let certificate = certificate.signed_by(&key, &issuer).unwrap();
+    [root.pem(), certificate.pem(), key.serialize_pem()]
+}
+
+#[test]
+fn over_tls_the_server_has_to_show_a_certificate_of_the_authority_and_of_its_name() {
+    let [right, certificate, key] = authority("ours", "localhost");
+    let [wrong, ..] = authority("another", "localhost");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let server = postgres::Server::start_with_tls("tls", port, &certificate, &key);
+    server.database("tls");
+    let place = |host: &str, roots: &str| {
+        let file = server.folder().join("roots.pem");
+        std::fs::write(&file, roots).unwrap();
+        let url = format!("postgres://tollwire@{host}:{port}/tls");
+        let Place::Server(mut of) = on_server(&url, "a.test") else {
+            panic!("a server's place");
+        };
+        of.tls_ca_file = Some(file);
+        Place::Server(of)
+    };
+    let secured = |place: &Place| {
+        place.ask(|store| {
+            let sql = "SELECT ssl::text FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+            let mut ssl = None;
+            store.query(sql, &[], &mut |row| {
+                ssl = Some(row.text(0)?.to_owned());
+                Ok(())
+            })?;
+            Ok(ssl)
+        })
+    };
+    suite(&place("localhost", &right));
+    assert_eq!(
+        secured(&place("localhost", &right)).unwrap().as_deref(),
+        Some("true")
+    );
+    for (host, roots, why) in [
+        ("localhost", &wrong, "UnknownIssuer"),
+        ("127.0.0.1", &right, "NotValidForName"),
+    ] {
+        let refused = secured(&place(host, roots)).unwrap_err().to_string();
+        assert!(refused.contains(why), "{refused}");
+    }
+    // Nothing is sent in the clear instead.
+    let opening = Opening::of(&place("localhost", &wrong));
+    assert!(matches!(opening.first, Notice::Away));
 }

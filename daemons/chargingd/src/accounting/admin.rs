@@ -17,52 +17,50 @@ use axum::routing::get;
 use serde::Serialize;
 use tollwire_runtime::admin::Problem;
 
-use super::{Backend, BackendError, Config, Query};
+use super::{Config, Query, read};
+use crate::store::{Cause, Place, Queries};
 
-/// The routes over the storage that `config` names.
-pub(crate) fn router(config: &Config) -> Router {
+/// The routes over the storage at `place`, if `config` has one.
+pub(crate) fn router(config: &Config, place: &Place) -> Router {
     Router::new()
         .route("/accounting/records", get(records))
         .route("/accounting/records/{id}", get(record))
         .route("/accounting/sessions", get(sessions))
         .route("/accounting/elements", get(elements))
-        .with_state(Arc::new(config.clone()))
+        .with_state(config.enabled.then(|| Arc::new(place.clone())))
 }
 
-type Reader = State<Arc<Config>>;
+type Reader = State<Option<Arc<Place>>>;
 
-async fn records(State(config): Reader, UrlQuery(query): UrlQuery<Query>) -> Response {
-    found(config, move |backend| backend.records(&query).map(Some)).await
+async fn records(State(place): Reader, UrlQuery(query): UrlQuery<Query>) -> Response {
+    found(place, move |store| read::records(store, &query).map(Some)).await
 }
 
-async fn record(State(config): Reader, Path(id): Path<i64>) -> Response {
-    found(config, move |backend| backend.record(id)).await
+async fn record(State(place): Reader, Path(id): Path<i64>) -> Response {
+    found(place, move |store| read::record(store, id)).await
 }
 
-async fn sessions(State(config): Reader, UrlQuery(query): UrlQuery<Query>) -> Response {
-    found(config, move |backend| backend.sessions(&query).map(Some)).await
+async fn sessions(State(place): Reader, UrlQuery(query): UrlQuery<Query>) -> Response {
+    found(place, move |store| read::sessions(store, &query).map(Some)).await
 }
 
-async fn elements(State(config): Reader) -> Response {
-    found(config, |backend| backend.views().map(Some)).await
+async fn elements(State(place): Reader) -> Response {
+    found(place, |store| read::views(store).map(Some)).await
 }
 
 /// Asks the database beside the daemon's own threads.
 async fn found<T: Serialize + Send + 'static>(
-    config: Arc<Config>,
-    question: impl FnOnce(&mut dyn Backend) -> Result<Option<T>, BackendError> + Send + 'static,
+    place: Option<Arc<Place>>,
+    question: impl FnOnce(&mut dyn Queries) -> Result<Option<T>, Cause> + Send + 'static,
 ) -> Response {
-    if !config.enabled {
+    let Some(place) = place else {
         return Problem::new(
             StatusCode::NOT_FOUND,
             "no accounting records are kept here: accounting_storage.enabled is false",
         )
         .into_response();
-    }
-    let asked = tokio::task::spawn_blocking(move || {
-        let mut backend = config.open_to_read()?;
-        question(&mut *backend)
-    });
+    };
+    let asked = tokio::task::spawn_blocking(move || place.ask(question));
     match asked.await {
         Ok(Ok(Some(found))) => Json(found).into_response(),
         Ok(Ok(None)) => Problem::new(StatusCode::NOT_FOUND, "no such record").into_response(),

@@ -2,8 +2,11 @@
 
 use sha2::{Digest, Sha256};
 use tollwire_diameter::accounting::{AccountingRecordType, AccountingRequest};
-use tollwire_diameter::{Avp, DecodeError, Message, dictionary};
+use tollwire_diameter::{Avp, DecodeError, Fault, Message, dictionary};
 use tollwire_runtime::accounting;
+
+/// Octets of the longest Session-Id, and of the longest Origin-Host.
+const LONGEST_NAME: usize = 1024;
 
 /// What names a record (RFC 6733 9.4, 9.8.3, 9.8.6 and appendix C).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -63,6 +66,17 @@ impl Arrival {
         };
         let request = AccountingRequest::decode(&base)?;
         request.application_id()?;
+        for (definition, name) in [
+            (&dictionary::SESSION_ID, &request.session_id),
+            (&dictionary::ORIGIN_HOST, &request.origin_host),
+        ] {
+            // An index holds no longer ones, and PostgreSQL's text no NUL.
+            if (name.len() > LONGEST_NAME || name.contains('\0'))
+                && let Some(offender) = message.find(definition)
+            {
+                return Err(Fault::InvalidAvpValue(offender.clone()).into());
+            }
+        }
         // Only what says that it is of ours has to be well-formed as such.
         let infos: Vec<_> = if accounting::is_ours(&request) {
             message

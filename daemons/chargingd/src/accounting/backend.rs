@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use thiserror::Error;
 
-use super::{Change, Element, ElementView, Key, RecordDetail, RecordView, Session, SessionView};
+use super::{Change, Element, Key, Session};
+use crate::store::Queries;
 
 /// Why a database did not do it.
 #[derive(Debug, Error)]
@@ -55,24 +56,35 @@ impl Query {
     }
 }
 
-/// A database for records. Calls block; the storage's thread makes the first four, and readers of their own the rest.
-pub trait Backend: Send {
-    /// Every element, with its sequence numbers.
+/// What is known before a group of arrivals is judged.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Look {
+    /// Of each arrival's name, in their order.
+    pub known: Vec<Known>,
+    /// Elements that other instances have changed, as they are now.
+    pub elements: HashMap<Box<str>, Element>,
+}
+
+/// A database for records. Calls block; only the storage's thread makes them, and what the operator asks goes to a
+/// connection of its own.
+pub trait Backend: Queries {
+    /// Every element, with its sequence numbers. Whatever was begun is given up.
     ///
     /// # Errors
     /// The database cannot be read.
     fn elements(&mut self) -> Result<HashMap<Box<str>, Element>, BackendError>;
 
-    /// What is kept under `key`, and whether it says what `digest` is of.
+    /// What is kept under each of `names`, and whether it says what the digest is of. From here to
+    /// [`Backend::commit`] nobody else keeps records.
     ///
     /// # Errors
     /// The database cannot be read.
-    fn known(&mut self, key: &Key, digest: &[u8; 16]) -> Result<Known, BackendError>;
+    fn look(&mut self, names: &[(&Key, &[u8; 16])]) -> Result<Look, BackendError>;
 
-    /// Keeps all of `changes`, durably, or none of them.
+    /// Keeps all of `changes`, durably, or none of them. Follows on [`Backend::look`], also when nothing has changed.
     ///
     /// # Errors
-    /// None of them is kept.
+    /// None of them is kept, as far as is known: those that are after all are known when they come again.
     fn commit(&mut self, changes: &[Change]) -> Result<(), BackendError>;
 
     /// Forgets records received, and sessions last heard of, before this time; at most `count` of each. Whether
@@ -82,37 +94,8 @@ pub trait Backend: Send {
     /// Nothing was forgotten.
     fn forget(&mut self, before_unix_ms: i64, count: u32) -> Result<bool, BackendError>;
 
-    /// Records, the newest first.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    fn records(&mut self, query: &Query) -> Result<Vec<RecordView>, BackendError>;
-
-    /// One record with its message.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    fn record(&mut self, id: i64) -> Result<Option<RecordDetail>, BackendError>;
-
-    /// Sessions, the last heard of first.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    fn sessions(&mut self, query: &Query) -> Result<Vec<SessionView>, BackendError>;
-
-    /// Elements by name, with their gaps.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    fn views(&mut self) -> Result<Vec<ElementView>, BackendError> {
-        let mut views: Vec<ElementView> = self
-            .elements()?
-            .into_iter()
-            .map(|(name, element)| ElementView::of(&name, &element))
-            .collect();
-        views.sort_by(|one, other| one.element.cmp(&other.element));
-        Ok(views)
-    }
+    /// Whether it is a server's, which other instances may use too, and which may come later than we.
+    fn is_shared(&self) -> bool;
 }
 
 /// `changes` without those that a later one of the same row makes needless, in their order.

@@ -180,6 +180,11 @@ impl Book {
         self.settled();
     }
 
+    /// Takes over what other instances have made of these elements.
+    pub fn learn(&mut self, elements: HashMap<Box<str>, Element>) {
+        self.elements.extend(elements);
+    }
+
     /// The changes so far are kept: what is known of records and sessions is theirs from now on.
     pub fn settled(&mut self) {
         self.records.clear();

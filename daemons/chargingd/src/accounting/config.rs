@@ -7,7 +7,18 @@ use serde::Deserialize;
 use tollwire_diameter::accounting::AccountingRealtimeRequired;
 use tollwire_runtime::config::Invalid;
 
-use super::{Backend, BackendError, Limits, Sqlite, Told};
+use super::postgres::Postgres;
+use super::schema::MIGRATIONS;
+use super::{Backend, Limits, Told};
+use crate::database::Keys;
+use crate::store::sqlite::Sqlite;
+use crate::store::{Cause, Place, Url};
+
+/// The database file, where none is named.
+pub const PATH: &str = "/var/lib/tollwire/chargingd/accounting.db";
+
+/// The schema that holds the tables on a server: beside those of the store, should they share a database.
+pub const SCHEMA: &str = "accounting";
 
 /// Whether and how records of elements are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -15,8 +26,14 @@ use super::{Backend, BackendError, Limits, Sqlite, Told};
 pub struct Config {
     /// Whether they are.
     pub enabled: bool,
-    /// The database file.
-    pub path: PathBuf,
+    /// The database file; with neither this nor `url`, [`PATH`].
+    pub path: Option<PathBuf>,
+    /// The database of a PostgreSQL server.
+    pub url: Option<Url>,
+    /// The file with its password.
+    pub password_file: Option<PathBuf>,
+    /// The authorities that sign the server's certificate.
+    pub tls_ca_file: Option<PathBuf>,
     /// Days that a record is kept; 0 is for ever.
     pub keep_days: u32,
     /// Elements that are known at once.
@@ -46,7 +63,10 @@ impl Default for Config {
         let Limits { elements, ranges } = Limits::default();
         Self {
             enabled: false,
-            path: "/var/lib/tollwire/chargingd/accounting.db".into(),
+            path: None,
+            url: None,
+            password_file: None,
+            tls_ca_file: None,
             keep_days: 0,
             max_elements: elements,
             max_gaps: ranges,
@@ -69,7 +89,17 @@ impl Config {
                 "`max_elements` and `max_gaps` are at least 1",
             ));
         }
-        Ok(())
+        self.keys().validate()
+    }
+
+    pub(crate) fn keys(&self) -> Keys<'_> {
+        Keys {
+            section: "accounting_storage",
+            path: self.path.as_ref(),
+            url: self.url.as_ref(),
+            password_file: self.password_file.as_ref(),
+            tls_ca_file: self.tls_ca_file.as_ref(),
+        }
     }
 
     /// What elements are told.
@@ -96,20 +126,15 @@ impl Config {
     pub fn keep(&self) -> Option<Duration> {
         (self.keep_days > 0).then(|| Duration::from_secs(u64::from(self.keep_days) * 86_400))
     }
+}
 
-    /// The database, for the storage's thread.
-    ///
-    /// # Errors
-    /// It cannot be used.
-    pub fn open(&self) -> Result<Box<dyn Backend>, BackendError> {
-        Ok(Box::new(Sqlite::open(&self.path)?))
-    }
-
-    /// The database, for a question.
-    ///
-    /// # Errors
-    /// It cannot be used.
-    pub fn open_to_read(&self) -> Result<Box<dyn Backend>, BackendError> {
-        Ok(Box::new(Sqlite::open_read_only(&self.path)?))
+/// The database at `place`, for the storage's thread. A server may come later.
+///
+/// # Errors
+/// It cannot be used.
+pub fn open(place: &Place) -> Result<Box<dyn Backend>, Cause> {
+    match place {
+        Place::File(path) => Ok(Box::new(Sqlite::open(path, MIGRATIONS)?)),
+        Place::Server(server) => Ok(Box::new(Postgres::new(server)?)),
     }
 }

@@ -5,7 +5,8 @@ use tollwire_diameter::{Message, ResultCode};
 use tollwire_runtime::diameter::{NodeHandle, ReplyTo};
 use tollwire_runtime::metrics::Reading;
 
-use super::{After, Arrival, Config, Figures, Storage, Told};
+use super::{After, Arrival, Config, Figures, Storage, Told, open};
+use crate::store::Place;
 
 /// Takes Accounting-Requests.
 pub(crate) struct Recorder {
@@ -36,17 +37,17 @@ impl After for Waiting {
 }
 
 impl Recorder {
-    /// Opens the database that `config` names; `None` if records are not to be kept.
+    /// Opens the database at `place`; `None` if records are not to be kept.
     ///
     /// # Errors
     /// The database cannot be used.
-    pub(crate) fn start(config: &Config) -> std::io::Result<Option<Self>> {
+    pub(crate) fn start(config: &Config, place: &Place) -> std::io::Result<Option<Self>> {
         if !config.enabled {
             return Ok(None);
         }
-        let backend = config
-            .open()
-            .map_err(|error| std::io::Error::other(format!("accounting storage: {error}")))?;
+        let backend = open(place).map_err(|error| {
+            std::io::Error::other(format!("accounting storage: {place}: {error}"))
+        })?;
         Ok(Some(Self {
             storage: Storage::start(backend, config.limits(), config.keep())?,
             told: config.told(),

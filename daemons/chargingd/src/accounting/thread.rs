@@ -1,7 +1,10 @@
 //! The storage's thread: takes all that waits, judges it, commits once, and only then lets the answers go.
 
+use std::collections::HashMap;
 use std::io;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{
+    Receiver, RecvTimeoutError, SyncSender, TrySendError, channel, sync_channel,
+};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -10,7 +13,7 @@ use tollwire_diameter::ResultCode;
 use tollwire_runtime::clock::Now;
 use tollwire_runtime::pace::Pace;
 
-use super::{Arrival, Backend, BackendError, Book, Change, Counters, Limits, Verdict};
+use super::{Arrival, Backend, BackendError, Book, Counters, Limits, Verdict};
 
 /// Records that may wait; more are answered with DIAMETER_TOO_BUSY.
 const QUEUE: usize = 16_384;
@@ -59,27 +62,33 @@ impl<A: After> Storage<A> {
     /// Reads what `backend` knows and starts the thread. Records older than `keep` are forgotten; `None` keeps all.
     ///
     /// # Errors
-    /// The database cannot be read, or there is no thread to be had.
+    /// A database of our own cannot be read, or there is no thread to be had. A server is waited for, and records are
+    /// refused until then.
     pub fn start(
-        mut backend: Box<dyn Backend>,
+        backend: Box<dyn Backend>,
         limits: Limits,
         keep: Option<Duration>,
     ) -> io::Result<Self> {
-        let book = Book::new(limits, backend.elements().map_err(io::Error::other)?);
         let (asks, queue) = sync_channel(QUEUE);
+        let (first, begun) = channel();
         let figures = Arc::new(Mutex::new(Figures::default()));
-        let mut keeper = Keeper {
-            backend,
-            book,
-            keep,
-            forgot: None,
-            shown: None,
-            figures: figures.clone(),
-        };
-        keeper.show();
+        let shown = figures.clone();
+        // A server's database waits for its answers, which only a thread of its own may.
         let thread = std::thread::Builder::new()
             .name("accounting".into())
-            .spawn(move || keeper.run(&queue))?;
+            .spawn(move || match Keeper::begin(backend, limits, keep, shown) {
+                Ok(keeper) => {
+                    if first.send(Ok(())).is_ok() {
+                        keeper.run(&queue);
+                    }
+                }
+                Err(error) => drop(first.send(Err(error))),
+            })?;
+        let ended = || Err(BackendError::Failed("the storage's thread ended".into()));
+        begun
+            .recv()
+            .unwrap_or_else(|_| ended())
+            .map_err(io::Error::other)?;
         Ok(Self {
             asks: Some(asks),
             thread: Some(thread),
@@ -118,7 +127,11 @@ impl<A: After> Drop for Storage<A> {
 struct Keeper {
     backend: Box<dyn Backend>,
     book: Book,
-    keep: Option<Duration>,
+    /// What the book says is not what is kept.
+    is_stale: bool,
+    /// Records refused since it was.
+    refused: u64,
+    keep_for: Option<Duration>,
     /// When old records were last looked for, and none was left.
     forgot: Option<Instant>,
     /// When the figures were last set.
@@ -127,6 +140,34 @@ struct Keeper {
 }
 
 impl Keeper {
+    fn begin(
+        mut backend: Box<dyn Backend>,
+        limits: Limits,
+        keep_for: Option<Duration>,
+        figures: Arc<Mutex<Figures>>,
+    ) -> Result<Self, BackendError> {
+        let (elements, is_stale) = match backend.elements() {
+            Ok(elements) => (elements, false),
+            Err(error) if backend.is_shared() => {
+                tracing::error!(%error, "the accounting storage is away: records are refused until it is there");
+                (HashMap::new(), true)
+            }
+            Err(error) => return Err(error),
+        };
+        let mut keeper = Self {
+            backend,
+            book: Book::new(limits, elements),
+            is_stale,
+            refused: 0,
+            keep_for,
+            forgot: None,
+            shown: None,
+            figures,
+        };
+        keeper.show();
+        Ok(keeper)
+    }
+
     fn run<A: After>(mut self, queue: &Receiver<Ask<A>>) {
         let mut pace = Pace::new(SLOT);
         loop {
@@ -149,42 +190,15 @@ impl Keeper {
     }
 
     fn group<A: After>(&mut self, group: Vec<Ask<A>>) {
-        let now = Now::read().unix_ms;
-        let mut waiting = Vec::with_capacity(group.len());
-        let mut changes = Vec::new();
-        let mut failed = None;
-        for Ask { arrival, after } in group {
-            if failed.is_some() {
-                waiting.push((after, ResultCode::SUCCESS));
-                continue;
-            }
-            match self.backend.known(&arrival.key, &arrival.digest) {
-                Ok(known) => {
-                    let verdict = self.book.handle(now, arrival, &known, &mut changes);
-                    let code = match verdict {
-                        Verdict::New | Verdict::Duplicate => ResultCode::SUCCESS,
-                        Verdict::Refused(code) => code,
-                    };
-                    waiting.push((after, code));
-                }
-                Err(error) => {
-                    failed = Some(error);
-                    waiting.push((after, ResultCode::SUCCESS));
-                }
-            }
-        }
-        let outcome = match failed {
-            Some(error) => Err(error),
-            None => self.commit(&changes),
-        };
-        match outcome {
-            Ok(()) => {
-                self.book.settled();
+        let (arrivals, waiting): (Vec<Arrival>, Vec<A>) =
+            (group.into_iter().map(|ask| (ask.arrival, ask.after))).unzip();
+        match self.keep(arrivals) {
+            Ok(codes) => {
                 // Nobody reads the figures more often.
                 if self.shown.is_none_or(|at| at.elapsed() >= IDLE) {
                     self.show();
                 }
-                for (after, code) in waiting {
+                for (after, code) in waiting.into_iter().zip(codes) {
                     after.done(code);
                 }
             }
@@ -195,37 +209,56 @@ impl Keeper {
                     BackendError::Failed(_) => ResultCode::TOO_BUSY,
                 };
                 let refused = waiting.len() as u64;
-                for (after, _) in waiting {
+                for after in waiting {
                     after.done(code);
                 }
-                self.begin_again(refused);
+                std::thread::sleep(PAUSE);
+                self.is_stale = true;
+                self.refused += refused;
+                if let Err(error) = self.begin_again() {
+                    tracing::error!(%error, "the accounting storage cannot be read");
+                }
             }
         }
     }
 
-    fn commit(&mut self, changes: &[Change]) -> Result<(), BackendError> {
-        if changes.is_empty() {
-            return Ok(());
-        }
-        self.backend.commit(changes)
+    /// Judges all of them and keeps what is new; what each is to be told.
+    fn keep(&mut self, arrivals: Vec<Arrival>) -> Result<Vec<ResultCode>, BackendError> {
+        self.begin_again()?;
+        let names: Vec<_> = (arrivals.iter())
+            .map(|arrival| (&arrival.key, &arrival.digest))
+            .collect();
+        let look = self.backend.look(&names)?;
+        self.book.learn(look.elements);
+        let now = Now::read().unix_ms;
+        let mut changes = Vec::new();
+        let codes = (arrivals.into_iter().zip(&look.known))
+            .map(
+                |(arrival, known)| match self.book.handle(now, arrival, known, &mut changes) {
+                    Verdict::New | Verdict::Duplicate => ResultCode::SUCCESS,
+                    Verdict::Refused(code) => code,
+                },
+            )
+            .collect();
+        self.backend.commit(&changes)?;
+        self.book.settled();
+        Ok(codes)
     }
 
-    /// What memory says is not on disk: memory follows the disk.
-    fn begin_again(&mut self, refused: u64) {
-        std::thread::sleep(PAUSE);
-        match self.backend.elements() {
-            Ok(elements) => self.book.begin_again(elements, refused),
-            Err(error) => {
-                // Without the truth on disk no answer would be honest; systemd starts us again.
-                tracing::error!(%error, "the accounting storage cannot be read");
-                std::process::abort();
-            }
+    /// If what memory says is not what is kept: memory follows the database.
+    fn begin_again(&mut self) -> Result<(), BackendError> {
+        if self.is_stale {
+            let elements = self.backend.elements()?;
+            self.book
+                .begin_again(elements, std::mem::take(&mut self.refused));
+            self.is_stale = false;
+            self.show();
         }
-        self.show();
+        Ok(())
     }
 
     fn forget(&mut self) {
-        let Some(keep) = self.keep else {
+        let Some(keep) = self.keep_for else {
             return;
         };
         if self.forgot.is_some_and(|at| at.elapsed() < FORGETTING) {
@@ -246,7 +279,10 @@ impl Keeper {
     fn show(&mut self) {
         self.shown = Some(Instant::now());
         let figures = Figures {
-            counters: self.book.counters(),
+            counters: Counters {
+                refused: self.book.counters().refused + self.refused,
+                ..self.book.counters()
+            },
             elements: self.book.elements().count() as u64,
             missing: (self.book.elements())
                 .map(|(_, element)| element.ranges.missing())

@@ -15,13 +15,21 @@ pub enum Value<'a> {
     Null,
     /// Numbers, and truth as 0 and 1.
     Integer(i64),
-    /// Everything else.
+    /// Everything else that is written.
     Text(Cow<'a, str>),
+    /// Octets as they came.
+    Octets(Cow<'a, [u8]>),
 }
 
 impl<'a> From<&'a str> for Value<'a> {
     fn from(text: &'a str) -> Self {
         Self::Text(Cow::Borrowed(text))
+    }
+}
+
+impl<'a> From<&'a [u8]> for Value<'a> {
+    fn from(octets: &'a [u8]) -> Self {
+        Self::Octets(Cow::Borrowed(octets))
     }
 }
 
@@ -54,7 +62,7 @@ pub struct Mismatch {
 
 /// One row of an answer.
 #[derive(Debug, Clone, Copy)]
-pub struct Row<'a>(pub(super) &'a [Value<'a>]);
+pub struct Row<'a>(pub(crate) &'a [Value<'a>]);
 
 impl Row<'_> {
     /// Column `column`, counted from 0, as text.
@@ -62,6 +70,30 @@ impl Row<'_> {
         match self.0.get(column) {
             Some(Value::Text(text)) => Ok(text),
             other => Err(mismatch(column, other, "text")),
+        }
+    }
+
+    /// As text, if there is any.
+    pub fn optional_text(&self, column: usize) -> Result<Option<String>, Mismatch> {
+        match self.0.get(column) {
+            Some(Value::Null) => Ok(None),
+            _ => self.text(column).map(|text| Some(text.to_owned())),
+        }
+    }
+
+    /// As octets.
+    pub fn octets(&self, column: usize) -> Result<&[u8], Mismatch> {
+        match self.0.get(column) {
+            Some(Value::Octets(octets)) => Ok(octets),
+            other => Err(mismatch(column, other, "octets")),
+        }
+    }
+
+    /// As a number, if there is one.
+    pub fn optional_integer(&self, column: usize) -> Result<Option<i64>, Mismatch> {
+        match self.0.get(column) {
+            Some(Value::Null) => Ok(None),
+            _ => self.integer(column).map(Some),
         }
     }
 
@@ -85,7 +117,7 @@ fn mismatch(column: usize, found: Option<&Value<'_>>, wanted: &'static str) -> M
 /// A connection that can be asked.
 pub trait Queries: Send {
     /// Calls `each` with every row that `sql` finds, until it fails. `sql` is written once for all databases: its
-    /// parameters are `$1`, `$2`, first met in this order, and what it selects is text or `BIGINT`.
+    /// parameters are `$1`, `$2`, first met in this order, and what it selects is text, `BIGINT` or octets.
     ///
     /// # Errors
     /// The database's, or that of `each`.

@@ -32,6 +32,8 @@ pub enum Type {
     Text,
     /// A number.
     Integer,
+    /// Octets.
+    Octets,
 }
 
 /// A row with a key that is there already.
@@ -41,6 +43,8 @@ pub enum Repeated {
     Refused,
     /// It is changed. The key is the first column.
     Replaced,
+    /// It is changed. The key is the first two columns.
+    ReplacedPair,
 }
 
 use Type::{Integer, Text};
@@ -205,17 +209,26 @@ pub(super) static TABLES: [&Table; 15] = [
 impl Table {
     /// What [`Repeated`] means, as the end of an `INSERT` that both SQLite and PostgreSQL understand.
     pub(super) fn on_conflict(&self) -> String {
-        let Repeated::Replaced = self.repeated else {
+        let of_key = match self.repeated {
+            Repeated::Refused => return String::new(),
+            Repeated::Replaced => 1,
+            Repeated::ReplacedPair => 2,
+        };
+        let Some((key, others)) = self.columns.split_at_checked(of_key) else {
             return String::new();
         };
-        let Some(((key, _), others)) = self.columns.split_first() else {
-            return String::new();
-        };
+        let key: Vec<String> = (key.iter())
+            .map(|(column, _)| format!("\"{column}\""))
+            .collect();
         let set: Vec<String> = others
             .iter()
             .map(|(column, _)| format!("\"{column}\" = excluded.\"{column}\""))
             .collect();
-        format!(" ON CONFLICT (\"{key}\") DO UPDATE SET {}", set.join(", "))
+        format!(
+            " ON CONFLICT ({}) DO UPDATE SET {}",
+            key.join(", "),
+            set.join(", ")
+        )
     }
 
     /// The names of the columns, for an `INSERT`.
@@ -238,7 +251,7 @@ pub struct Rows<'a> {
 impl Rows<'_> {
     /// One statement can write a row only once: of those with one key the last stays.
     fn keep_last(&mut self) {
-        if self.table.repeated == Repeated::Refused {
+        if self.table.repeated != Repeated::Replaced {
             return;
         }
         let mut last: HashMap<Value<'_>, usize> = HashMap::with_capacity(self.rows.len());
@@ -262,10 +275,10 @@ impl Rows<'_> {
 /// Rows to take away.
 #[derive(Debug)]
 pub struct Removal<'a> {
-    /// A `DELETE` with one parameter, `$1`.
+    /// A `DELETE` with parameters, `$1` and so on.
     pub sql: &'static str,
-    /// The parameter.
-    pub parameter: Value<'a>,
+    /// The parameters.
+    pub parameters: Vec<Value<'a>>,
 }
 
 /// What one transaction writes: rows first, removals after them.
@@ -330,7 +343,7 @@ impl<'a> Batch<'a> {
         if let Some(sequence_number) = written {
             removals.push(Removal {
                 sql: "DELETE FROM outbox WHERE sequence_number <= $1",
-                parameter: number(sequence_number).into(),
+                parameters: vec![number(sequence_number).into()],
             });
         }
         let mut tables: Vec<Rows<'a>> = TABLES
@@ -414,7 +427,7 @@ fn written_as(mutation: &Mutation) -> Result<Written<'_>, Cause> {
         }
         Mutation::Identity(identity, None) => Written::Removal(Removal {
             sql: "DELETE FROM identity WHERE identity = $1",
-            parameter: (&**identity).into(),
+            parameters: vec![(&**identity).into()],
         }),
         Mutation::Entry(entry) => Written::Row(
             &ENTRY,
@@ -442,7 +455,7 @@ fn written_as(mutation: &Mutation) -> Result<Written<'_>, Cause> {
         // What is forgotten was closed before anything that this batch writes.
         Mutation::ForgetSessions(unix_ms) => Written::Removal(Removal {
             sql: "DELETE FROM session WHERE closed_unix_ms <= $1",
-            parameter: (*unix_ms).into(),
+            parameters: vec![(*unix_ms).into()],
         }),
         Mutation::Record(record) => Written::Row(
             &OUTBOX,
@@ -487,7 +500,7 @@ fn written_as(mutation: &Mutation) -> Result<Written<'_>, Cause> {
         Mutation::Audit(entry) => Written::Row(&audit::AUDIT, audit::row(entry)),
         Mutation::NotificationEnded(key) => Written::Removal(Removal {
             sql: "DELETE FROM notification WHERE key = $1",
-            parameter: row_key(key.id, &key.contact),
+            parameters: vec![row_key(key.id, &key.contact)],
         }),
     })
 }

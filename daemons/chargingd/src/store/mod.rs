@@ -13,10 +13,10 @@ mod batch;
 mod invoice;
 mod notification;
 mod place;
-mod postgres;
+pub(crate) mod postgres;
 mod read;
 mod schema;
-mod sqlite;
+pub(crate) mod sqlite;
 mod voucher;
 mod writer;
 

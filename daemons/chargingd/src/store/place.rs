@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::backend::{Backend, Cause, Queries};
 use super::postgres::{OtherDivision, Postgres, Server};
+use super::schema::MIGRATIONS;
 use super::sqlite::Sqlite;
 
 /// Where a store is.
@@ -92,7 +93,7 @@ impl Place {
     /// The connection that writes.
     pub(super) fn open(&self) -> Result<Box<dyn Backend>, StoreError> {
         let opened: Result<Box<dyn Backend>, Cause> = match self {
-            Self::File(path) => Sqlite::open(path).map(|it| Box::new(it) as _),
+            Self::File(path) => Sqlite::open(path, MIGRATIONS).map(|it| Box::new(it) as _),
             Self::Server(server) => Postgres::new(server).map(|it| Box::new(it) as _),
         };
         opened.map_err(|source| self.fault(source))

@@ -256,6 +256,7 @@ fn nor_on_postgresql() {
             takeover: Duration::from_secs(10),
             origin_host: "a.test".into(),
             division: Default::default(),
+            schema: None,
         }));
         play(&place, &steps);
     }

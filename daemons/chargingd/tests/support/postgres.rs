@@ -1,5 +1,6 @@
 //! A PostgreSQL server of our own: in a scratch folder, on a Unix socket, under an unprivileged user, gone at the end.
 
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -15,12 +16,39 @@ pub struct Server {
     folder: PathBuf,
     binaries: PathBuf,
     owner: Option<(Uid, Gid)>,
+    /// Port, certificate and key, PEM, where it listens with TLS besides.
+    tls: Option<(u16, PathBuf, PathBuf)>,
     child: Option<Child>,
 }
 
 impl Server {
     /// Makes a cluster and starts its server.
     pub fn start(name: &str) -> Self {
+        let mut server = Self::make(name);
+        server.run();
+        server
+    }
+
+    /// One that listens on `port` of the loopback interface with TLS besides, under this certificate and key, PEM.
+    pub fn start_with_tls(name: &str, port: u16, certificate: &str, key: &str) -> Self {
+        let mut server = Self::make(name);
+        let files = [("server.pem", certificate), ("server.key", key)].map(|(file, text)| {
+            let path = server.folder.join(file);
+            std::fs::write(&path, text).unwrap();
+            // The server takes no key that others may read.
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+            if let Some((uid, gid)) = server.owner {
+                chown(&path, Some(uid), Some(gid)).unwrap();
+            }
+            path
+        });
+        let [certificate, key] = files;
+        server.tls = Some((port, certificate, key));
+        server.run();
+        server
+    }
+
+    fn make(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("postgres-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
@@ -30,10 +58,11 @@ impl Server {
             chown(&folder, Some(nobody.uid), Some(nobody.gid)).unwrap();
             (nobody.uid, nobody.gid)
         });
-        let mut server = Self {
+        let server = Self {
             folder,
             binaries: binaries(),
             owner,
+            tls: None,
             child: None,
         };
         let made = server
@@ -45,7 +74,6 @@ impl Server {
             .status()
             .unwrap();
         assert!(made.success(), "initdb");
-        server.run();
         server
     }
 
@@ -69,18 +97,23 @@ impl Server {
             .append(true)
             .open(self.folder.join("log"))
             .unwrap();
-        let child = self
-            .command("postgres")
+        let mut command = self.command("postgres");
+        command
             .arg("-D")
             .arg(self.data())
             .arg("-k")
             .arg(&self.folder)
             // A commit reaches the system's memory, which outlives the server; it need not outlive the machine.
-            .args(["-c", "listen_addresses=", "-c", "fsync=off"])
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+            .args(["-c", "fsync=off"]);
+        match &self.tls {
+            None => command.args(["-c", "listen_addresses="]),
+            Some((port, certificate, key)) => command
+                .args(["-c", "listen_addresses=127.0.0.1", "-c", "ssl=on"])
+                .args(["-c", &format!("ssl_cert_file={}", certificate.display())])
+                .args(["-c", &format!("ssl_key_file={}", key.display())])
+                .args(["-p", &port.to_string()]),
+        };
+        let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
         self.child = Some(child);
         let begun = Instant::now();
         while !self.sql("postgres", "SELECT 1") {
@@ -103,6 +136,7 @@ impl Server {
         self.command("psql")
             .args(["--no-psqlrc", "--quiet", "--username=tollwire", "--host"])
             .arg(&self.folder)
+            .args(["--port", &self.port().to_string()])
             .args(["--dbname", database, "--command", sql])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -119,6 +153,10 @@ impl Server {
             self.log()
         );
         url(&self.folder, name)
+    }
+
+    fn port(&self) -> u16 {
+        self.tls.as_ref().map_or(5432, |(port, ..)| *port)
     }
 
     /// Where its socket is.

@@ -42,6 +42,16 @@ impl Daemon {
         })
     }
 
+    /// One with a store of its own that keeps accounting records in a database that others use too.
+    pub fn keeping_records(name: &str, url: &str) -> Self {
+        Self::with(name, |folder| {
+            format!(
+                "path = \"{}\"\n[accounting_storage]\nenabled = true\nurl = \"{url}\"",
+                folder.join("disk/chargingd.db").display()
+            )
+        })
+    }
+
     fn with(name: &str, store: impl Fn(&Path) -> String) -> Self {
         let folder = std::env::temp_dir().join(format!("chargingd-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);

@@ -15,28 +15,30 @@ use crate::store::backend::{Unwritten, Value};
 use crate::store::batch::{Rows, Table, Type};
 
 /// One statement of a flight.
-pub(super) struct Step<'a> {
+pub(crate) struct Step<'a> {
     /// The statement.
-    pub(super) statement: Statement,
+    pub(crate) statement: Statement,
     /// Its parameters.
-    pub(super) parameters: Vec<Parameter<'a>>,
+    pub(crate) parameters: Vec<Parameter<'a>>,
 }
 
 /// One parameter.
 #[derive(Debug)]
-pub(super) enum Parameter<'a> {
+pub(crate) enum Parameter<'a> {
     One(&'a Value<'a>),
     Number(i64),
     Texts(Vec<Option<Cow<'a, str>>>),
     Numbers(Vec<Option<i64>>),
+    Octets(Vec<Option<&'a [u8]>>),
 }
 
 /// The rows of one statement, whatever their number: a column each as one array.
-pub(super) fn insert(table: &Table) -> String {
+pub(crate) fn insert(table: &Table) -> String {
     let arrays: Vec<&str> = (table.columns.iter())
         .map(|(_, kind)| match kind {
             Type::Text => "text[]",
             Type::Integer => "bigint[]",
+            Type::Octets => "bytea[]",
         })
         .collect();
     let arrays: Vec<String> = (1..)
@@ -53,7 +55,7 @@ pub(super) fn insert(table: &Table) -> String {
 }
 
 /// The parameters of [`insert`].
-pub(super) fn columns<'a>(of: &'a Rows<'a>) -> Vec<Parameter<'a>> {
+pub(crate) fn columns<'a>(of: &'a Rows<'a>) -> Vec<Parameter<'a>> {
     let column = |(index, (_, kind)): (usize, &(&str, Type))| {
         let values = of.rows.iter().map(move |row| row.get(index));
         match kind {
@@ -61,6 +63,14 @@ pub(super) fn columns<'a>(of: &'a Rows<'a>) -> Vec<Parameter<'a>> {
                 values
                     .map(|value| match value {
                         Some(Value::Text(text)) => Some(storable(text)),
+                        _ => None,
+                    })
+                    .collect(),
+            ),
+            Type::Octets => Parameter::Octets(
+                values
+                    .map(|value| match value {
+                        Some(Value::Octets(octets)) => Some(&**octets),
                         _ => None,
                     })
                     .collect(),
@@ -97,11 +107,14 @@ impl ToSql for Value<'_> {
             Self::Null => Ok(IsNull::Yes),
             Self::Integer(number) => number.to_sql(kind, out),
             Self::Text(text) => storable(text).as_ref().to_sql(kind, out),
+            Self::Octets(octets) => (&**octets).to_sql(kind, out),
         }
     }
 
     fn accepts(kind: &SqlType) -> bool {
-        <i64 as ToSql>::accepts(kind) || <&str as ToSql>::accepts(kind)
+        <i64 as ToSql>::accepts(kind)
+            || <&str as ToSql>::accepts(kind)
+            || <&[u8] as ToSql>::accepts(kind)
     }
 
     to_sql_checked!();
@@ -118,6 +131,7 @@ impl ToSql for Parameter<'_> {
             Self::Number(number) => number.to_sql(kind, out),
             Self::Texts(texts) => texts.to_sql(kind, out),
             Self::Numbers(numbers) => numbers.to_sql(kind, out),
+            Self::Octets(octets) => octets.to_sql(kind, out),
         }
     }
 
@@ -136,8 +150,26 @@ type Sent<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + 'a>>;
 /// # Errors
 /// See [`Unwritten`].
 pub(super) async fn transaction(client: &Client, steps: &[Step<'_>]) -> Result<(), Unwritten> {
+    flight(client, Some("BEGIN"), steps).await
+}
+
+/// Runs the steps as the end of the transaction that is open.
+///
+/// # Errors
+/// See [`Unwritten`].
+pub(crate) async fn finish(client: &Client, steps: &[Step<'_>]) -> Result<(), Unwritten> {
+    flight(client, None, steps).await
+}
+
+async fn flight(
+    client: &Client,
+    begin: Option<&'static str>,
+    steps: &[Step<'_>],
+) -> Result<(), Unwritten> {
     let mut sent: Vec<Sent<'_>> = Vec::with_capacity(steps.len() + 2);
-    sent.push(Box::pin(client.batch_execute("BEGIN")));
+    if let Some(begin) = begin {
+        sent.push(Box::pin(client.batch_execute(begin)));
+    }
     for step in steps {
         sent.push(Box::pin(async move {
             let parameters: Vec<&(dyn ToSql + Sync)> = (step.parameters.iter())
@@ -170,7 +202,7 @@ fn is_final(error: &Error) -> bool {
 }
 
 /// Polls all of them until all are done, always in their order: what each sends at its first poll leaves in this order.
-async fn together<T>(mut all: Vec<Pin<Box<dyn Future<Output = T> + '_>>>) -> Vec<T> {
+pub(crate) async fn together<T>(mut all: Vec<Pin<Box<dyn Future<Output = T> + '_>>>) -> Vec<T> {
     let mut done: Vec<Option<T>> = all.iter().map(|_| None).collect();
     poll_fn(|context| {
         let mut pending = false;

@@ -6,9 +6,9 @@
 //!
 //! A transaction is one round trip, whatever is in it.
 
-mod flight;
+pub(crate) mod flight;
 mod parts;
-mod schema;
+pub(crate) mod schema;
 mod server;
 
 use std::collections::HashMap;
@@ -22,6 +22,7 @@ use tollwire_runtime::clock::Now;
 
 use super::backend::{Backend, Cause, Queries, Row, Standing, Unwritten, Value};
 use super::batch::Batch;
+use super::schema::MIGRATIONS;
 use flight::{Parameter, Step};
 use schema::LOCKS;
 
@@ -42,7 +43,7 @@ const FENCE: &str =
      SELECT 1 / count(*) FROM mine";
 
 /// A connection to the server, made again when it is lost.
-pub(super) struct Postgres {
+pub(crate) struct Postgres {
     server: Server,
     runtime: Runtime,
     /// Names this process among all instances and their restarts.
@@ -52,11 +53,13 @@ pub(super) struct Postgres {
     doubt: Option<Doubt>,
 }
 
-struct Session {
-    client: Client,
+pub(crate) struct Session {
+    pub(crate) client: Client,
     statements: HashMap<String, Statement>,
-    prepared: bool,
-    locked: bool,
+    /// Whether the tables stand.
+    pub(crate) prepared: bool,
+    /// Whether the lock is held: by the connection, or by the open transaction.
+    pub(crate) locked: bool,
     /// The row of `writer`, and transactions counted in it.
     epoch: Option<(i64, i64)>,
 }
@@ -69,7 +72,7 @@ struct Doubt {
 
 impl Postgres {
     /// Of `server`; connects when it is needed.
-    pub(super) fn new(server: &Server) -> Result<Self, Cause> {
+    pub(crate) fn new(server: &Server) -> Result<Self, Cause> {
         Ok(Self {
             server: server.clone(),
             runtime: tokio::runtime::Builder::new_current_thread()
@@ -82,7 +85,7 @@ impl Postgres {
     }
 
     /// A connection for questions alone.
-    pub(super) fn read_only(server: &Server) -> Result<Self, Cause> {
+    pub(crate) fn read_only(server: &Server) -> Result<Self, Cause> {
         let mut postgres = Self::new(server)?;
         let sql = "SET default_transaction_read_only = on";
         postgres.run(async |session, _| Ok(session.client.batch_execute(sql).await?))?;
@@ -90,7 +93,7 @@ impl Postgres {
     }
 
     /// Connects if there is no connection, and runs `work` on it. A connection that fails is given up.
-    fn run<T>(
+    pub(crate) fn run<T>(
         &mut self,
         work: impl AsyncFnOnce(&mut Session, &Server) -> Result<T, Cause>,
     ) -> Result<T, Cause> {
@@ -124,7 +127,7 @@ impl Postgres {
 }
 
 /// `work`, if it is done in time.
-async fn within<T>(
+pub(crate) async fn within<T>(
     time: Duration,
     work: impl Future<Output = Result<T, Cause>>,
 ) -> Result<T, Cause> {
@@ -149,7 +152,7 @@ impl Session {
         .await
     }
 
-    async fn statement(&mut self, sql: &str) -> Result<Statement, Error> {
+    pub(crate) async fn statement(&mut self, sql: &str) -> Result<Statement, Error> {
         if let Some(statement) = self.statements.get(sql) {
             return Ok(statement.clone());
         }
@@ -235,7 +238,8 @@ impl Session {
                 )),
             };
         }
-        schema::migrate(&self.client, server.division).await?;
+        schema::migrate(&self.client, MIGRATIONS).await?;
+        parts::watch_identities(&self.client, server.division).await?;
         self.open_epoch(&server.origin_host, instance)
             .await
             .map_err(explain)?;
@@ -261,7 +265,7 @@ impl Session {
         for removal in &batch.removals {
             steps.push(Step {
                 statement: self.statement(removal.sql).await.map_err(explain)?,
-                parameters: vec![Parameter::One(&removal.parameter)],
+                parameters: removal.parameters.iter().map(Parameter::One).collect(),
             });
         }
         flight::transaction(&self.client, &steps).await
@@ -297,14 +301,19 @@ impl Queries for Postgres {
     }
 }
 
-fn values(row: &tokio_postgres::Row) -> Result<Vec<Value<'_>>, Error> {
+pub(crate) fn values(row: &tokio_postgres::Row) -> Result<Vec<Value<'_>>, Error> {
     let mut values = Vec::with_capacity(row.len());
     for (index, column) in row.columns().iter().enumerate() {
-        values.push(if *column.type_() == Type::INT8 {
-            row.try_get::<_, Option<i64>>(index)?.into()
-        } else {
-            let text: Option<&str> = row.try_get(index)?;
-            text.map_or(Value::Null, Value::from)
+        values.push(match *column.type_() {
+            Type::INT8 => row.try_get::<_, Option<i64>>(index)?.into(),
+            Type::BYTEA => {
+                let octets: Option<&[u8]> = row.try_get(index)?;
+                octets.map_or(Value::Null, Value::from)
+            }
+            _ => {
+                let text: Option<&str> = row.try_get(index)?;
+                text.map_or(Value::Null, Value::from)
+            }
         });
     }
     Ok(values)
@@ -397,8 +406,17 @@ impl Drop for Postgres {
     }
 }
 
-/// What the server or the connection says, in full.
-fn explain(error: Error) -> Cause {
+/// What a server said.
+#[derive(Debug, thiserror::Error)]
+#[error("{said}")]
+pub(crate) struct Complaint {
+    /// SQLSTATE.
+    pub(crate) code: String,
+    said: String,
+}
+
+/// What the server or the connection says, in full; a server's own words as a [`Complaint`].
+pub(crate) fn explain(error: Error) -> Cause {
     let Some(said) = error.as_db_error() else {
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
         return format!("{error}{}", cause.unwrap_or_default()).into();
@@ -408,11 +426,10 @@ fn explain(error: Error) -> Cause {
         return "another instance has taken over".into();
     }
     let detail = said.detail().map(|detail| format!(": {detail}"));
-    format!(
-        "{} {code}: {}{}",
-        said.severity(),
-        said.message(),
-        detail.unwrap_or_default()
-    )
+    let detail = detail.unwrap_or_default();
+    Complaint {
+        code: code.to_owned(),
+        said: format!("{} {code}: {}{detail}", said.severity(), said.message()),
+    }
     .into()
 }

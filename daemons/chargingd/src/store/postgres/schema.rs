@@ -6,22 +6,32 @@ use tollwire_runtime::clock::Now;
 use super::{explain, parts};
 use crate::part::Division;
 use crate::store::backend::Cause;
-use crate::store::schema::MIGRATIONS;
 
 /// The first half of the keys of our advisory locks: "toll".
-pub(super) const LOCKS: i32 = 0x746f_6c6c;
+pub(crate) const LOCKS: i32 = 0x746f_6c6c;
 /// Held by the instance that writes, on the connection it writes with; those of parts stand in [`parts::lock`].
 pub(super) const WRITER: i32 = 1;
+/// Held by the transaction that judges accounting records and keeps them.
+pub(crate) const ACCOUNTING: i32 = 3;
 /// Held while tables are made or changed.
 const MIGRATION: i32 = 2;
 
-/// What has to stand before anything else. `writer` has a row for each time that an instance began to write; only one
-/// is not closed. `batch` counts its transactions.
-pub(super) const FIRST: &str = "
+macro_rules! migration_table {
+    () => {
+        "
 CREATE TABLE IF NOT EXISTS migration (
     version BIGINT PRIMARY KEY,
     unix_ms BIGINT NOT NULL
 );
+"
+    };
+}
+
+/// What has to stand before anything else. `writer` has a row for each time that an instance began to write; only one
+/// is not closed. `batch` counts its transactions.
+pub(super) const FIRST: &str = concat!(
+    migration_table!(),
+    "
 CREATE TABLE IF NOT EXISTS writer (
     epoch         BIGINT PRIMARY KEY,
     origin_host   TEXT NOT NULL,
@@ -32,33 +42,44 @@ CREATE TABLE IF NOT EXISTS writer (
     closed        BIGINT NOT NULL,
     unix_ms       BIGINT NOT NULL
 );
-";
+"
+);
 
 /// Makes what `writer` and `migration` need, if it is not there.
 pub(super) async fn prepare(client: &Client, division: Division) -> Result<(), Cause> {
     parts::prepare(client, division).await?;
+    stand(client, "writer", FIRST).await
+}
+
+/// Makes what `migration` needs, where no instance alone writes.
+pub(crate) async fn prepare_shared(client: &Client) -> Result<(), Cause> {
+    stand(client, "migration", migration_table!()).await
+}
+
+async fn stand(client: &Client, table: &str, tables: &str) -> Result<(), Cause> {
     let row = client
-        .query_one("SELECT to_regclass('writer') IS NULL", &[])
+        .query_one("SELECT to_regclass($1) IS NULL", &[&table])
         .await
         .map_err(explain)?;
     if row.get(0) {
-        change(client, FIRST, "").await?;
+        change(client, tables, "").await?;
     }
     Ok(())
 }
 
-/// Brings the tables up to date, each step wholly or not at all. Only for the instance that writes.
-pub(super) async fn migrate(client: &Client, division: Division) -> Result<(), Cause> {
+/// Brings the tables up to date with `all` the steps, each wholly or not at all. Of several instances that begin at once,
+/// all but one may fail, and begin again.
+pub(crate) async fn migrate(client: &Client, all: &[&str]) -> Result<(), Cause> {
     let version: i64 = client
         .query_one("SELECT coalesce(max(version), 0) FROM migration", &[])
         .await
         .map_err(explain)?
         .get(0);
-    let steps = (1i64..).zip(MIGRATIONS);
+    let steps = (1i64..).zip(all);
     if steps.clone().all(|(number, _)| number < version) {
         return Err(format!(
             "the database is of version {version}, and this program knows {}: use a newer one",
-            MIGRATIONS.len()
+            all.len()
         )
         .into());
     }
@@ -68,7 +89,18 @@ pub(super) async fn migrate(client: &Client, division: Division) -> Result<(), C
         change(client, &translated(step), &count).await?;
         tracing::info!(version = number, "the database was brought up to date");
     }
-    parts::watch_identities(client, division).await
+    Ok(())
+}
+
+/// Makes the schema, if it is not there. Who may not make one may still use it.
+pub(crate) async fn make(client: &Client, schema: &str) -> Result<(), Cause> {
+    let sql = "SELECT to_regnamespace($1) IS NULL";
+    let row = client.query_one(sql, &[&schema]).await.map_err(explain)?;
+    if row.get(0) {
+        let sql = format!("CREATE SCHEMA \"{schema}\"");
+        client.batch_execute(&sql).await.map_err(explain)?;
+    }
+    Ok(())
 }
 
 /// Changes the tables wholly or not at all, one instance at a time.
@@ -93,4 +125,5 @@ fn translated(step: &str) -> String {
         )
         .replace("INTEGER", "BIGINT")
         .replace(" TEXT", " TEXT COLLATE \"C\"")
+        .replace(" BLOB", " BYTEA")
 }

@@ -37,6 +37,8 @@ pub struct Server {
     pub origin_host: String,
     /// The part of its subscribers that this instance is for.
     pub division: Division,
+    /// The schema that holds the tables; where the user's tables go of themselves if absent.
+    pub schema: Option<String>,
 }
 
 impl FromStr for Url {
@@ -191,11 +193,16 @@ impl Server {
                 client
             }
         };
+        let schema = match &self.schema {
+            // Ours, and so without quotes in it.
+            Some(schema) => format!("SET search_path = \"{schema}\";"),
+            None => String::new(),
+        };
         let seconds = self.takeover.as_secs().max(2);
         let ms = self.takeover.as_millis();
         client
             .batch_execute(&format!(
-                "SET tcp_keepalives_idle = {}; SET tcp_keepalives_interval = {}; SET tcp_keepalives_count = 2;
+                "{schema} SET tcp_keepalives_idle = {}; SET tcp_keepalives_interval = {}; SET tcp_keepalives_count = 2;
                  SET tcp_user_timeout = {ms}; SET idle_in_transaction_session_timeout = {ms}; SET lock_timeout = {ms};
                  SELECT set_config('synchronous_commit', 'on', false)
                  WHERE current_setting('synchronous_commit') IN ('off', 'local')",

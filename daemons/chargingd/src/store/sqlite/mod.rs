@@ -12,15 +12,15 @@ use super::backend::{Backend, Cause, Queries, Row, Standing, Unwritten, Value};
 use super::batch::{Batch, Table};
 
 /// A connection to the file.
-pub(super) struct Sqlite {
-    connection: Connection,
+pub(crate) struct Sqlite {
+    pub(crate) connection: Connection,
 }
 
 impl Sqlite {
-    /// Opens or makes the database at `path`, for writing.
-    pub(super) fn open(path: &Path) -> Result<Self, Cause> {
+    /// Opens or makes the database at `path`, for writing, with the tables that `steps` make.
+    pub(crate) fn open(path: &Path, steps: &[&str]) -> Result<Self, Cause> {
         Ok(Self {
-            connection: schema::open(path)?,
+            connection: schema::open(path, steps)?,
         })
     }
 
@@ -50,6 +50,7 @@ impl Queries for Sqlite {
                     ValueRef::Null => Value::Null,
                     ValueRef::Integer(number) => Value::Integer(number),
                     ValueRef::Text(text) => Value::Text(Cow::Borrowed(std::str::from_utf8(text)?)),
+                    ValueRef::Blob(octets) => Value::Octets(Cow::Borrowed(octets)),
                     other => {
                         return Err(format!("column {column} is {}", other.data_type()).into());
                     }
@@ -81,7 +82,8 @@ impl Backend for Sqlite {
     }
 }
 
-fn transaction(connection: &mut Connection, batch: &Batch<'_>) -> rusqlite::Result<()> {
+/// Writes the batch wholly or not at all.
+pub(crate) fn transaction(connection: &mut Connection, batch: &Batch<'_>) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     for of in &batch.tables {
         let mut statement = transaction.prepare_cached(&insert(of.table))?;
@@ -92,7 +94,7 @@ fn transaction(connection: &mut Connection, batch: &Batch<'_>) -> rusqlite::Resu
     for removal in &batch.removals {
         transaction
             .prepare_cached(removal.sql)?
-            .execute([&removal.parameter])?;
+            .execute(params_from_iter(&removal.parameters))?;
     }
     transaction.commit()
 }
@@ -116,6 +118,7 @@ impl ToSql for Value<'_> {
             Self::Null => ValueRef::Null,
             Self::Integer(number) => ValueRef::Integer(*number),
             Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Octets(octets) => ValueRef::Blob(octets),
         }))
     }
 }

@@ -2,30 +2,28 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::store::schema::MIGRATIONS;
-
 /// Opens the database, makes what is missing, and sets it to lose nothing that was committed.
-pub(super) fn open(path: &std::path::Path) -> rusqlite::Result<Connection> {
+pub(super) fn open(path: &std::path::Path, steps: &[&str]) -> rusqlite::Result<Connection> {
     let mut connection = Connection::open(path)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(32);
-    migrate(&mut connection)?;
+    migrate(&mut connection, steps)?;
     Ok(connection)
 }
 
 /// Brings the tables up to date, each step wholly or not at all.
-fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+fn migrate(connection: &mut Connection, all: &[&str]) -> rusqlite::Result<()> {
     let version: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let steps = (1u32..).zip(MIGRATIONS);
+    let steps = (1u32..).zip(all);
     if steps.clone().all(|(number, _)| number < version) {
         // A newer chargingd has changed the tables: reading them by guess would be worse than not starting.
         return Err(rusqlite::Error::SqliteFailure(
             rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_MISMATCH),
             Some(format!(
                 "the database is of version {version}, and this program knows {}: use a newer one",
-                MIGRATIONS.len()
+                all.len()
             )),
         ));
     }
@@ -42,6 +40,7 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::schema::MIGRATIONS;
 
     /// What version 0.1 left behind: the first tables, without a number.
     #[test]
@@ -54,8 +53,8 @@ mod tests {
                  INSERT INTO entry VALUES (1, 'k', '@cash:EUR', 'alice', 7, 'EUR', 0);",
             )
             .unwrap();
-        migrate(&mut connection).unwrap();
-        migrate(&mut connection).unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
         let (amount, commodity, profile): (i64, String, String) = connection
             .query_row(
                 "SELECT amount, commodity, profile FROM entry JOIN account ON name = credit",
@@ -68,7 +67,7 @@ mod tests {
             .pragma_update(None, "user_version", 1000)
             .unwrap();
         assert!(
-            migrate(&mut connection)
+            migrate(&mut connection, MIGRATIONS)
                 .unwrap_err()
                 .to_string()
                 .contains("newer")
