@@ -154,3 +154,65 @@ async fn audited(daemon: &Daemon, codes: &[String]) {
             .starts_with("too many wrong codes")
     );
 }
+
+/// What is asked of each route that changes something: a body that does, or is refused, for a reason of its own.
+fn changes() -> Vec<(&'static str, Value)> {
+    let issue = json!({
+        "batch": "walk", "count": 1, "amount_micro": 1, "currency": "EUR", "expires_unix_ms": EXPIRY
+    });
+    vec![
+        ("/v1/operations", json!({"block": {"account": "alice"}})),
+        ("/v1/operations", json!({"block": {"account": "nobody"}})),
+        ("/v1/vouchers", issue.clone()),
+        // The name is taken.
+        ("/v1/vouchers", issue),
+        ("/v1/invoices/close", json!({"period": "2020-01"})),
+        ("/v1/invoices/close", json!({"period": "2020-01"})),
+        // It is not over.
+        ("/v1/invoices/close", json!({"period": "2999-01"})),
+    ]
+}
+
+/// The description of the API is tested against its routes, so that none can be left out here.
+#[tokio::test]
+async fn whatever_a_route_changes_or_refuses_to_stands_in_the_audit_log() {
+    let mut daemon = Daemon::new("audit");
+    daemon.start_working().await;
+    daemon.account("alice", 1).await;
+    let description = include_str!("../src/api/openapi.json");
+    let description: Value = serde_json::from_str(description).unwrap();
+    for (path, methods) in description["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            let is_here = changes().iter().any(|(known, _)| known == path);
+            assert!(
+                method == "get" || (method == "post" && is_here),
+                "{method} {path}: say above what is asked of it"
+            );
+        }
+    }
+    let log = async || {
+        let lines = daemon.ask("/audit?limit=1000").await;
+        lines.as_array().unwrap().clone()
+    };
+    for (path, body) in changes() {
+        let before = log().await.len();
+        let answer = post(&daemon, path.strip_prefix("/v1").unwrap(), body.clone()).await;
+        let lines = log().await;
+        assert_eq!(lines.len(), before + 1, "{path} {body}: {answer:?}");
+        let line = &lines[before];
+        assert!(line["who"].as_str().unwrap().starts_with("uid "), "{line}");
+        assert_eq!(
+            line["outcome"] == "done",
+            answer.is_ok() && line["outcome"] != "it was closed already",
+            "{line}"
+        );
+        if let Err((_, error)) = answer {
+            assert_eq!(line["outcome"], error);
+        }
+    }
+    let outcomes: Vec<Value> = (log().await.iter().rev().take(3))
+        .map(|line| line["outcome"].clone())
+        .collect();
+    assert_eq!(outcomes[1], "it was closed already");
+    assert_eq!(outcomes[2], "done");
+}

@@ -11,12 +11,12 @@
 
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{Path, Query, State as Extract};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use iso_currency::Currency;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ use super::period::Month;
 use super::render::Form;
 use super::service::{Closer, State};
 use super::{Invoice, Settlement};
-use crate::caller::OfAccount;
+use crate::caller::{Caller, OfAccount};
 use crate::store::{self, Cause, Queries};
 
 /// How long a request to close waits for the end.
@@ -167,11 +167,15 @@ struct CloseRequest {
     period: Month,
 }
 
-async fn close(Extract(closer): Extract<Closer>, Json(request): Json<CloseRequest>) -> Response {
+async fn close(
+    Extract(closer): Extract<Closer>,
+    Extension(caller): Extension<Caller>,
+    Json(request): Json<CloseRequest>,
+) -> Response {
     if let Some(refusal) = closer.elsewhere() {
         return Problem::from(refusal).into_response();
     }
-    let mut watch = match closer.close(request.period) {
+    let mut watch = match closer.close(request.period, caller.who()) {
         Ok(watch) => watch,
         Err(other) => {
             let error = format!("{other} is being closed: try again when it is");

@@ -12,13 +12,16 @@ use super::Invoice;
 use super::close::{self, CloseError, Settings};
 use super::config::Config;
 use super::period::{Month, date, zone};
-use super::rows::{PeriodRow, month_of};
+use super::rows::{PeriodRow, Row, month_of};
+use crate::audit::Entry;
 use crate::effect::{Mutation, Refusal};
 use crate::role::Role;
 use crate::store::{self, Cause, Place};
 
 /// How often it is looked whether a month is to be closed.
 const ROUND: Duration = Duration::from_secs(60);
+/// Who closes a month on `invoices.close_day`, in the audit log.
+const ITSELF: &str = "invoices.close_day";
 /// After a closing that failed.
 const PAUSE: Duration = Duration::from_secs(900);
 
@@ -144,11 +147,11 @@ impl Closer {
         config.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Begins to close `month`, or looks at the closing of it that runs.
+    /// Begins to close `month` because `who` wants it, or looks at the closing of it that runs.
     ///
     /// # Errors
     /// The month whose closing runs.
-    pub(crate) fn close(&self, month: Month) -> Result<watch::Receiver<State>, Month> {
+    pub(crate) fn close(&self, month: Month, who: &str) -> Result<watch::Receiver<State>, Month> {
         let mut running = self
             .0
             .running
@@ -168,8 +171,9 @@ impl Closer {
         });
         *running = Some(receiver.clone());
         let closer = self.clone();
+        let who: Box<str> = who.into();
         tokio::task::spawn_blocking(move || {
-            let state = closer.run(month, &sender);
+            let state = closer.run(month, &who, &sender);
             match &state {
                 State::Failed { error, .. } => {
                     tracing::error!(period = %month, error, "not closed")
@@ -188,7 +192,7 @@ impl Closer {
         Ok(receiver)
     }
 
-    fn run(&self, month: Month, sender: &watch::Sender<State>) -> State {
+    fn run(&self, month: Month, who: &str, sender: &watch::Sender<State>) -> State {
         let (_, settings) = self.config();
         let progress = |customers| {
             sender.send_replace(State::Closing {
@@ -199,8 +203,17 @@ impl Closer {
             !self.0.keeps.is_closed()
         };
         let now = Now::read().unix_ms;
+        let log = |outcome: &str| Mutation::Audit(Box::new(entry(now, who, month, outcome)));
+        let mut is_new = false;
         let outcome = self.0.place.ask(|store| {
-            let keep = &mut |mutations| self.keep(mutations);
+            let keep = &mut |mut mutations: Vec<Mutation>| {
+                // The line of the log is stored with what makes the period closed, or with nothing.
+                if mutations.iter().any(closes) {
+                    mutations.push(log("done"));
+                    is_new = true;
+                }
+                self.keep(mutations)
+            };
             match close::close(store, keep, &settings, month, now, &progress) {
                 Ok(row) => Ok(Ok(row)),
                 Err(CloseError::Refused(error)) => Ok(Err(error)),
@@ -212,13 +225,24 @@ impl Closer {
             error,
             refused,
         };
-        match outcome {
+        let state = match outcome {
             Ok(Ok(row)) => {
                 State::of(&row).unwrap_or_else(|| failed("the period has no month".into(), false))
             }
             Ok(Err(error)) => failed(error, true),
             Err(error) => failed(error.to_string(), false),
+        };
+        let otherwise = match &state {
+            State::Failed { error, .. } => Some(error.as_str()),
+            _ if is_new => None,
+            _ => Some("it was closed already"),
+        };
+        if let Some(outcome) = otherwise
+            && let Err(error) = self.keep(vec![log(outcome)])
+        {
+            tracing::warn!(%error, who, period = %month, outcome, "the audit log lacks a line");
         }
+        state
     }
 
     fn keep(&self, mutations: Vec<Mutation>) -> Result<(), Cause> {
@@ -270,7 +294,7 @@ impl Closer {
                 }
                 Err(_) => return,
             };
-            if let Ok(mut watch) = self.close(month)
+            if let Ok(mut watch) = self.close(month, ITSELF)
                 && let Ok(state) = watch
                     .wait_for(|state| !state.is_closing())
                     .await
@@ -292,6 +316,22 @@ impl Closer {
         let last = self.0.place.ask(|store| store::periods(store, 1))?.pop();
         let last = last.and_then(|last| month_of(last.month));
         Ok(due(now_unix_ms, &operators, config.close_day, last))
+    }
+}
+
+fn closes(mutation: &Mutation) -> bool {
+    matches!(mutation, Mutation::Invoicing(row) if matches!(**row, Row::Period(_)))
+}
+
+/// Of the audit log.
+fn entry(unix_ms: i64, who: &str, month: Month, outcome: &str) -> Entry {
+    Entry {
+        unix_ms,
+        who: who.into(),
+        operation: "close-period".into(),
+        account: "".into(),
+        detail: serde_json::json!({ "period": month }).to_string().into(),
+        outcome: outcome.into(),
     }
 }
 
