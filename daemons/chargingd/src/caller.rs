@@ -61,6 +61,7 @@ impl Caller {
         };
         let account = match operation {
             Operation::SetProfile { account, .. }
+            | Operation::SetServiceRules { account, .. }
             | Operation::CloseServiceAccount { account, .. }
             | Operation::Recharge { account, .. }
             | Operation::RedeemVoucher { account, .. } => account,

@@ -97,6 +97,10 @@ pub struct Class {
     /// Seconds without use after which the client gives its grant back (Quota-Holding-Time, TS 32.299 7.2).
     #[serde(default)]
     pub quota_holding_seconds: Option<u32>,
+    /// The most that one recharge may cost the main account, micro-units of its currency, by a rule that the customer
+    /// sets himself; without it the rule is the operator's.
+    #[serde(default)]
+    pub customer_recharge_micro: Option<i64>,
     /// What is left of a grant when the client asks for more (Time- and Volume-Quota-Threshold, TS 32.299 7.2).
     #[serde(default)]
     pub threshold: Option<u32>,
@@ -122,6 +126,11 @@ impl Classes {
                 Some("it has neither rating_group nor service_identifier".to_owned())
             } else if class.quantum == Some(0) || class.validity_seconds == Some(0) {
                 Some("quantum and validity_seconds are at least 1".to_owned())
+            } else if class.customer_recharge_micro.is_some_and(|most| most < 1) {
+                Some(
+                    "customer_recharge_micro is at least 1; leave it out to allow nothing"
+                        .to_owned(),
+                )
             } else {
                 let short = class.when_short.as_ref();
                 let main = class.when_main_short.as_ref();

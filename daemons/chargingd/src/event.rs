@@ -1,13 +1,13 @@
 //! What the core hears.
 
 use iso_currency::Currency;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tollwire_cdr::Payment;
 use tollwire_diameter::credit_control::CreditControlRequest;
 
 use crate::core::Rules;
 use crate::notify::Contact;
-use crate::service_account::Terms;
+use crate::service_account::{Recharge, Terms};
 use crate::voucher;
 
 /// One thing that happened.
@@ -99,6 +99,23 @@ pub enum Operation {
         /// What it is for, and by which rules.
         terms: Box<Terms>,
     },
+    /// What a customer may set of a service account himself; the operator's class bounds the rule.
+    SetServiceRules {
+        /// The account.
+        account: Box<str>,
+        /// The service account's own name.
+        service_account: Box<str>,
+        /// Balances at which he is told; as they are if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        thresholds: Option<Vec<i64>>,
+        /// When it is recharged: by this rule, or on request alone (`null`); as it is if absent.
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            deserialize_with = "given"
+        )]
+        recharge: Option<Option<Recharge>>,
+    },
     /// It pays for nothing any more; its money goes back to the main account, its units are forfeited.
     CloseServiceAccount {
         /// The account.
@@ -184,4 +201,13 @@ pub enum Operation {
         /// Whom to tell; the account's own contacts if absent.
         contact: Option<Contact>,
     },
+}
+
+/// What stands there, `null` too, is given.
+fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
 }

@@ -155,6 +155,16 @@ def tokens(url, authority, operator, reader, alice):
     ]:
         same(alice.operate(name, **own, **fields)[0], 403, f"{name} by alice")
     same(alice.operate("void-vouchers", batch="spring")[0], 403, "void-vouchers by alice")
+    gprs = {"service_account": "gprs"}
+    status, account = alice.operate("set-service-rules", **own, **gprs, thresholds=[100])
+    rules = account["service_accounts"][0]
+    same((status, rules["thresholds"], rules["recharge"]["amount"]), (200, [100], {"fixed": 1000}), "own thresholds")
+    rule = {"at_minimum": 1, "amount": {"fixed": 10}}
+    same(alice.operate("set-service-rules", **own, **gprs, recharge=rule)[0], 400, "the operator's rule")
+    same(alice.operate("set-service-rules", **own, **gprs, recharge=None)[0], 400, "the operator's rule away")
+    same(alice.operate("set-service-rules", **foreign, **gprs, thresholds=[1])[0], 404, "thresholds of bob's")
+    same(alice.operate("set-service-rules", account="alice/gprs", **gprs, thresholds=[1])[0], 404, "another name")
+    same(reader.status("POST", "/v1/operations", {"set-service-rules": {**own, **gprs}}), 403, "rules by a reader")
     same(alice.operate("close-service-account", **own, service_account="gprs")[0], 200, "close by alice")
 
     # What was changed, by whom; and no secrets.
@@ -166,7 +176,9 @@ def tokens(url, authority, operator, reader, alice):
         ("token operator", "create-account", True), ("token operator", "top-up", True),
         ("token operator", "set-service-account", True), ("token alice", "recharge", True),
         ("token alice", "redeem-voucher", True), ("token alice", "redeem-voucher", False),
-        ("token alice", "set-profile", True), ("token alice", "close-service-account", True),
+        ("token alice", "set-profile", True), ("token alice", "set-service-rules", True),
+        ("token alice", "set-service-rules", False), ("token alice", "set-service-rules", False),
+        ("token alice", "close-service-account", True),
     ], "audit")
 
 

@@ -73,6 +73,15 @@ impl Core {
                 service_account,
                 terms,
             } => self.set_service_account(now, &account, &service_account, *terms, effects),
+            Operation::SetServiceRules {
+                account,
+                service_account,
+                thresholds,
+                recharge,
+            } => {
+                let of = (&*account, &*service_account);
+                self.set_own_rules(now, of, thresholds, recharge, effects)
+            }
             Operation::CloseServiceAccount {
                 account,
                 service_account,

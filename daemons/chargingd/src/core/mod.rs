@@ -22,6 +22,7 @@ mod grant;
 mod late;
 mod money;
 mod operator;
+mod own_rules;
 mod pool;
 mod purse;
 mod recharge;

@@ -108,6 +108,7 @@ impl Core {
             Operation::SetProfile { .. }
             | Operation::SetExpiry { .. }
             | Operation::SetServiceAccount { .. }
+            | Operation::SetServiceRules { .. }
             | Operation::CloseServiceAccount { .. }
             | Operation::Recharge { .. } => self.customer(now, operation, effects),
             Operation::SetCreditLimit {

@@ -22,6 +22,8 @@ use crate::{money, time};
 pub(crate) enum Service {
     /// A new service account, another one's rules, or a closed one opened again. What is not named is not so.
     Set(Box<Set>),
+    /// Other thresholds, or another recharge rule as far as the classes allow it to customers; the rest stays.
+    Rules(Box<Rules>),
     /// Closes one: its money goes back to the main account, its units are forfeited.
     Close {
         /// The account.
@@ -45,13 +47,7 @@ pub(crate) enum Service {
 }
 
 #[derive(Debug, Args)]
-#[command(
-    group(clap::ArgGroup::new("for").multiple(true).args(["classes", "service_identifiers"])),
-    group(clap::ArgGroup::new("calendar").args(["recharge_daily", "recharge_weekly", "recharge_monthly"]).requires("how_much")),
-    group(clap::ArgGroup::new("when").multiple(true)
-        .args(["recharge_at", "recharge_daily", "recharge_weekly", "recharge_monthly"])),
-    group(clap::ArgGroup::new("how_much").args(["amount", "up_to"]).requires("when")),
-)]
+#[command(group(clap::ArgGroup::new("for").multiple(true).args(["classes", "service_identifiers"])))]
 pub(crate) struct Set {
     /// The account.
     #[arg(value_parser = name)]
@@ -80,6 +76,36 @@ pub(crate) struct Set {
     /// Who provides the service; the operator if missing.
     #[arg(long, default_value = "")]
     provider: String,
+    #[command(flatten)]
+    rule: Rule,
+    /// A balance at which the customer is told; may be repeated.
+    #[arg(long = "threshold", value_name = "BALANCE")]
+    thresholds: Vec<String>,
+    /// When it is short: deny, terminate, main-account, end-subscription, go-on, redirect=ADDRESS,
+    /// restrict=RULE[;RULE] (IPFilterRules, RFC 6733 4.3.1) or filter=NAME[;NAME].
+    #[arg(long, value_name = "ACTION", value_parser = when_short)]
+    when_short: Option<WhenShort>,
+    /// When it falls back on the main account, and that is short too: likewise.
+    #[arg(long, value_name = "ACTION", value_parser = when_main_short)]
+    when_main_short: Option<WhenShort>,
+    /// A file with all of it as JSON, as `service show --json` prints `terms`.
+    #[arg(long, value_name = "FILE.json", conflicts_with_all = [
+        "classes", "service_identifiers", "unit", "price", "priority", "title", "provider", "recharge_at", "recharge_daily",
+        "recharge_weekly", "recharge_monthly", "recharge_at_time", "amount", "up_to", "part", "forfeit", "thresholds",
+        "when_short", "when_main_short",
+    ], required_unless_present = "for")]
+    terms: Option<PathBuf>,
+}
+
+/// When it is recharged, and by how much.
+#[derive(Debug, Args)]
+#[command(
+    group(clap::ArgGroup::new("calendar").args(["recharge_daily", "recharge_weekly", "recharge_monthly"]).requires("how_much")),
+    group(clap::ArgGroup::new("when").multiple(true)
+        .args(["recharge_at", "recharge_daily", "recharge_weekly", "recharge_monthly"])),
+    group(clap::ArgGroup::new("how_much").args(["amount", "up_to"]).requires("when")),
+)]
+struct Rule {
     /// Recharged when it has this or less.
     #[arg(long, value_name = "BALANCE", requires = "how_much")]
     recharge_at: Option<String>,
@@ -107,23 +133,27 @@ pub(crate) struct Set {
     /// What is left is forfeited before the calendar's recharge.
     #[arg(long, requires = "calendar")]
     forfeit: bool,
-    /// A balance at which the customer is told; may be repeated.
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rules {
+    /// The account.
+    #[arg(value_parser = name)]
+    name: String,
+    /// The service account's own name.
+    #[arg(value_parser = name)]
+    service: String,
+    #[command(flatten)]
+    rule: Rule,
+    /// Recharged on request alone.
+    #[arg(long, conflicts_with = "when")]
+    no_recharge: bool,
+    /// A balance at which the customer is told, instead of those so far; may be repeated.
     #[arg(long = "threshold", value_name = "BALANCE")]
     thresholds: Vec<String>,
-    /// When it is short: deny, terminate, main-account, end-subscription, go-on, redirect=ADDRESS,
-    /// restrict=RULE[;RULE] (IPFilterRules, RFC 6733 4.3.1) or filter=NAME[;NAME].
-    #[arg(long, value_name = "ACTION", value_parser = when_short)]
-    when_short: Option<WhenShort>,
-    /// When it falls back on the main account, and that is short too: likewise.
-    #[arg(long, value_name = "ACTION", value_parser = when_main_short)]
-    when_main_short: Option<WhenShort>,
-    /// A file with all of it as JSON, as `service show --json` prints `terms`.
-    #[arg(long, value_name = "FILE.json", conflicts_with_all = [
-        "classes", "service_identifiers", "unit", "price", "priority", "title", "provider", "recharge_at", "recharge_daily",
-        "recharge_weekly", "recharge_monthly", "recharge_at_time", "amount", "up_to", "part", "forfeit", "thresholds",
-        "when_short", "when_main_short",
-    ], required_unless_present = "for")]
-    terms: Option<PathBuf>,
+    /// He is told of no balance.
+    #[arg(long, conflicts_with = "thresholds")]
+    no_thresholds: bool,
 }
 
 #[derive(Debug, Args)]
@@ -304,13 +334,15 @@ impl Set {
                 provider: self.provider.as_str().into(),
                 ..About::default()
             },
-            recharge: self.recharge(unit)?,
+            recharge: self.rule.recharge(unit)?,
             thresholds: (thresholds.map(|text| quantity(text, unit))).collect::<Result<_, _>>()?,
             when_short: self.when_short.clone(),
             when_main_short: self.when_main_short.clone(),
         })
     }
+}
 
+impl Rule {
     fn recharge(&self, unit: Commodity) -> Result<Option<Recharge>, Failure> {
         let amount = match (&self.amount, &self.up_to) {
             (Some(amount), _) => RechargeAmount::Fixed(quantity(amount, unit)?),
@@ -338,6 +370,7 @@ pub(super) async fn run(command: Service, context: &mut Context<'_>) -> Result<(
     let operation = match command {
         Service::Show { name, service } => return look(context, &name, service.as_deref()).await,
         Service::Recharge(request) => return recharge(context, request).await,
+        Service::Rules(rules) => rules_of(context, *rules).await?,
         Service::Set(set) => Operation::SetServiceAccount {
             terms: Box::new(set.terms()?),
             account: set.name.into(),
@@ -364,6 +397,34 @@ async fn owner(context: &Context<'_>, account: &str) -> Result<(Value, Vec<View>
 
 fn missing(account: &str, service: &str) -> Failure {
     Failure::Wrong(format!("no service account {account}/{service}"))
+}
+
+async fn rules_of(context: &Context<'_>, rules: Rules) -> Result<Operation, Failure> {
+    // What an amount is depends on what the service account holds.
+    let (_, known) = owner(context, &rules.name).await?;
+    let known = known
+        .iter()
+        .find(|known| known.own_name() == rules.service)
+        .ok_or_else(|| missing(&rules.name, &rules.service))?;
+    let unit = known.terms.unit;
+    let given = !rules.thresholds.is_empty() || rules.no_thresholds;
+    let thresholds = rules.thresholds.iter().map(|text| quantity(text, unit));
+    let thresholds: Vec<i64> = thresholds.collect::<Result<_, _>>()?;
+    let recharge = match rules.rule.recharge(unit)? {
+        Some(rule) => Some(Some(rule)),
+        None => rules.no_recharge.then_some(None),
+    };
+    if !given && recharge.is_none() {
+        return Err(Failure::Usage(
+            "nothing is to be changed: name thresholds or a recharge rule".into(),
+        ));
+    }
+    Ok(Operation::SetServiceRules {
+        account: rules.name.into(),
+        service_account: rules.service.into(),
+        thresholds: given.then_some(thresholds),
+        recharge,
+    })
 }
 
 async fn recharge(context: &mut Context<'_>, request: OnRequest) -> Result<(), Failure> {

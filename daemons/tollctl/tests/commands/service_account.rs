@@ -255,3 +255,41 @@ fn flags_that_make_no_rule_are_never_asked() {
     }
     assert_eq!(daemons.asked(), []);
 }
+
+#[test]
+fn rules_are_changed_one_by_one() {
+    let daemons = Daemons::answering(&[
+        ("GET /accounts/alice", alice()),
+        ("POST /operations", alice()),
+    ]);
+    let sent = |arguments: &str| {
+        daemons.prints(&words(&format!("account service rules alice {arguments}")));
+        let asked = daemons.asked();
+        asked.last().unwrap().1["set-service-rules"].clone()
+    };
+    assert_eq!(
+        sent("gprs --threshold 5000 --threshold 100"),
+        json!({"account": "alice", "service_account": "gprs", "thresholds": [5000, 100]})
+    );
+    assert_eq!(
+        sent("stars --recharge-at 0.50 --amount 2.00 --no-thresholds"),
+        json!({
+            "account": "alice", "service_account": "stars", "thresholds": [],
+            "recharge": {
+                "at_minimum": 500_000, "calendar": null, "amount": {"fixed": 2_000_000}, "part": false, "forfeit": false,
+            },
+        })
+    );
+    assert_eq!(
+        sent("gprs --no-recharge"),
+        json!({"account": "alice", "service_account": "gprs", "recharge": null})
+    );
+    for wrong in [
+        "gprs",
+        "gprs --no-recharge --recharge-at 1 --amount 2",
+        "gprs --amount 2",
+    ] {
+        let outcome = daemons.run(&words(&format!("account service rules alice {wrong}")));
+        assert_eq!(outcome.code, 2, "{outcome:?}");
+    }
+}

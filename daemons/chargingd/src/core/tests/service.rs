@@ -5,6 +5,7 @@ use tollwire_diameter::credit_control::MultipleServicesIndicator;
 use super::*;
 use crate::calendar::{Calendar, Every};
 use crate::class::{Class, Classes, WhenShort};
+use crate::effect::Refusal;
 use crate::ledger::Commodity;
 use crate::notify::Kind;
 use crate::service_account::{Recharge, RechargeAmount, Terms, UnitPrice};
@@ -86,6 +87,7 @@ pub(super) fn class(
         quota_holding_seconds: None,
         threshold: None,
         pool: false,
+        customer_recharge_micro: None,
     }
 }
 
@@ -166,6 +168,23 @@ impl Bench {
             part: false,
             reference: reference.into(),
         });
+    }
+
+    /// What is said to an operation that is refused.
+    fn refuses(&mut self, operation: Operation) -> Refusal {
+        let mut effects = Vec::new();
+        let token = 0;
+        let event = Event::Operator { token, operation };
+        self.core.handle(self.now, event, &mut effects);
+        match effects.as_slice() {
+            [
+                Effect::Reply {
+                    result: Err(refusal),
+                    ..
+                },
+            ] => refusal.clone(),
+            other => panic!("{other:?}"),
+        }
     }
 
     pub(super) fn own(&self, name: &str) -> &ServiceAccount {
@@ -962,4 +981,92 @@ fn a_tariff_change_in_mid_session_prices_each_part() {
     bench.wait(60);
     bench.data("s", TerminationRequest, 2, &[(GPRS, Some(100_000), false)]);
     assert_eq!(bench.balance("alice"), 20 * EURO - 2_500_000);
+}
+
+fn own_rules(
+    service_account: &str,
+    thresholds: Option<Vec<i64>>,
+    recharge: Option<Option<Recharge>>,
+) -> Operation {
+    Operation::SetServiceRules {
+        account: "alice".into(),
+        service_account: service_account.into(),
+        thresholds,
+        recharge,
+    }
+}
+
+#[test]
+fn a_customer_sets_his_rules_as_far_as_every_class_allows_it() {
+    let bounded = Class {
+        customer_recharge_micro: Some(10 * EURO),
+        ..class("gprs", GPRS, None, None)
+    };
+    let narrower = Class {
+        customer_recharge_micro: Some(2 * EURO),
+        ..class("portal", PORTAL, None, None)
+    };
+    let silent = class("content", CONTENT, None, None);
+    let mut bench = Bench::of(rules(vec![bounded, narrower, silent]));
+    bench.account("alice", Payment::Prepaid, 0, 100 * EURO);
+    // A kilo of units costs half a cent.
+    bench.service_account("gprs", terms(GPRS, Commodity::Octets));
+    let both = Terms {
+        rating_groups: vec![GPRS, PORTAL],
+        ..terms(GPRS, Commodity::Money(Currency::EUR))
+    };
+    bench.service_account("both", both);
+    let mixed = Terms {
+        rating_groups: vec![GPRS, CONTENT],
+        ..terms(GPRS, Commodity::Octets)
+    };
+    bench.service_account("mixed", mixed);
+
+    bench.operate(own_rules("gprs", Some(vec![5]), None));
+    assert_eq!(bench.own("gprs").terms.thresholds, [5]);
+    // Ten euros buy two million.
+    let rule = at_minimum(0, 2_000_000);
+    bench.operate(own_rules("gprs", None, Some(rule.clone())));
+    let own = bench.own("gprs");
+    assert_eq!(
+        (&own.terms.recharge, &*own.terms.thresholds),
+        (&rule, &[5][..])
+    );
+    assert_eq!(
+        own.balance, 2_000_000,
+        "its minimum is met from the beginning"
+    );
+    assert_eq!(bench.balance("alice"), 90 * EURO);
+
+    let up_to = |top| {
+        let mut rule = at_minimum(0, 1);
+        if let Some(rule) = &mut rule {
+            rule.amount = RechargeAmount::UpTo(top);
+        }
+        rule
+    };
+    let refused = [
+        own_rules("gprs", None, Some(at_minimum(0, 2_000_001))),
+        own_rules("gprs", None, Some(up_to(2_000_001))),
+        own_rules("gprs", None, Some(at_minimum(i64::MAX, 1))),
+        // One recharge would bring about the next.
+        own_rules("gprs", None, Some(at_minimum(10, 10))),
+        own_rules("both", None, Some(at_minimum(0, 2 * EURO + 1))),
+        own_rules("mixed", None, Some(at_minimum(0, 1))),
+        own_rules("mixed", None, Some(None)),
+        own_rules("gprs", Some(vec![-1]), None),
+        own_rules("gprs", Some(vec![1; 33]), None),
+    ];
+    for operation in refused {
+        let shown = format!("{operation:?}");
+        let refusal = bench.refuses(operation);
+        assert!(matches!(refusal, Refusal::Invalid(_)), "{shown}: {refusal}");
+    }
+    assert_eq!(bench.own("gprs").terms.recharge, rule);
+    bench.operate(own_rules("both", None, Some(at_minimum(0, 2 * EURO))));
+    assert_eq!(bench.own("both").balance, 2 * EURO);
+    bench.operate(own_rules("gprs", None, Some(None)));
+    assert_eq!(bench.own("gprs").terms.recharge, None);
+    let nothing = bench.refuses(own_rules("none", None, None));
+    assert!(matches!(nothing, Refusal::NotFound(_)));
 }
