@@ -645,7 +645,7 @@ fn over_tls_the_server_has_to_show_a_certificate_of_the_authority_and_of_its_nam
     );
     for (host, roots, why) in [
         ("localhost", &wrong, "UnknownIssuer"),
-        ("127.0.0.1", &right, "NotValidForName"),
+        ("127.0.0.1", &right, "not valid for name"),
     ] {
         let refused = secured(&place(host, roots)).unwrap_err().to_string();
         assert!(refused.contains(why), "{refused}");
