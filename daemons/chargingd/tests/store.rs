@@ -459,13 +459,17 @@ fn sqlite_does_what_every_store_must() {
 }
 
 fn on_server(url: &str, origin_host: &str) -> Place {
+    for_part(url, origin_host, Division::default())
+}
+
+fn for_part(url: &str, origin_host: &str, division: Division) -> Place {
     Place::Server(Box::new(Server {
         url: url.parse().unwrap(),
         password_file: None,
         tls_ca_file: None,
         takeover: Duration::from_secs(10),
         origin_host: origin_host.into(),
-        division: Division::default(),
+        division,
         schema: None,
     }))
 }
@@ -653,4 +657,43 @@ fn over_tls_the_server_has_to_show_a_certificate_of_the_authority_and_of_its_nam
     // Nothing is sent in the clear instead.
     let opening = Opening::of(&place("localhost", &wrong));
     assert!(matches!(opening.first, Notice::Away));
+}
+
+/// Whoever asks the core is asked before whether another part has it; two at the same moment both hear that none has.
+#[test]
+fn no_identity_is_of_two_parts_whoever_wants_it() {
+    let server = postgres::Server::start("identities");
+    let url = server.database("identities");
+    let places = [1, 2].map(|part| {
+        let division = Division::new(part, 2).unwrap();
+        for_part(&url, &format!("{part}.test"), division)
+    });
+    // Both work at once, and neither's accounts are the other's.
+    let [(mut one, state, one_epoch), (mut two, other, two_epoch)] =
+        [0, 1].map(|part: usize| Opening::of(&places[part]).began());
+    let mut ones = core(state);
+    assert!(one.stores(one_epoch, mutations(&mut ones, vec![create("alice")])));
+    let mut twos = core(other);
+    assert!(!two.stores(two_epoch, mutations(&mut twos, vec![create("alice")])));
+    let (two_epoch, state) = two.works();
+    assert!(state.accounts.is_empty());
+    let mut twos = core(state);
+    assert!(two.stores(two_epoch, mutations(&mut twos, vec![create("bob")])));
+    // What the first gives up, and takes back, and gives up is the second's.
+    let identity = || String::from("sip:alice@test");
+    let remove = || Operation::RemoveIdentity {
+        identity: identity(),
+    };
+    let add = |account: &str| Operation::AddIdentity {
+        account: account.into(),
+        identity: identity(),
+    };
+    let changes = vec![remove(), add("alice"), remove()];
+    assert!(one.stores(one_epoch, mutations(&mut ones, changes)));
+    assert!(two.stores(two_epoch, mutations(&mut twos, vec![add("bob")])));
+    let back = mutations(&mut ones, vec![add("alice")]);
+    assert!(!one.stores(one_epoch, back));
+    for place in &places {
+        assert!(place.ask(trial_balance).unwrap().balanced);
+    }
 }
