@@ -62,7 +62,7 @@ quantum = 200000
 pool = true
 "#;
 
-fn operate(charging: &Charging<'_>, operation: &Value) -> Value {
+fn operate(charging: &Charging, operation: &Value) -> Value {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
