@@ -38,6 +38,7 @@ pub struct Content {
     forms: Vec<String>,
     images: Vec<String>,
     script: bool,
+    foreign: bool,
 }
 
 impl Content {
@@ -62,8 +63,20 @@ impl Content {
         self
     }
 
+    /// It is somebody else's that is passed on: what it shows, loads and runs is for them to say, and it runs as of no
+    /// origin at all, without what this server's pages may (CSP level 3, `sandbox`).
+    #[must_use]
+    pub fn foreign(mut self) -> Self {
+        self.foreign = true;
+        self
+    }
+
     /// The `Content-Security-Policy` (CSP level 3).
     pub fn policy(&self) -> String {
+        if self.foreign {
+            return "sandbox allow-downloads allow-forms allow-scripts; frame-ancestors 'none'"
+                .to_owned();
+        }
         let mut policy = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; style-src 'self'; img-src 'self'"
             .to_owned();
         let mut also = |sources: &[String]| {
@@ -189,6 +202,8 @@ mod tests {
              img-src 'self' https://pictures.example; form-action 'self' https://bank.example:8443"
         );
         assert!(!content.contains("script-src"));
+        let foreign = Content::default().script().foreign().policy();
+        assert!(foreign.starts_with("sandbox ") && !foreign.contains("same-origin"));
         let script = Content::default().script().policy();
         assert!(script.ends_with("; script-src 'self'; connect-src 'self'"));
         assert!(!script.contains("unsafe"));

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use tollwire_harness::daemons::program;
 use tollwire_harness::process::Scratch;
 
-const DAEMONS: [&str; 5] = ["sipd", "pinholed", "chargingd", "smscd", "slpd"];
+const DAEMONS: [&str; 6] = ["sipd", "pinholed", "chargingd", "smscd", "slpd", "shopd"];
 
 fn shipped(daemon: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

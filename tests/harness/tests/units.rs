@@ -6,7 +6,7 @@ use std::process::Command;
 
 use tollwire_harness::process::{Scratch, run};
 
-const DAEMONS: [&str; 5] = ["pinholed", "chargingd", "sipd", "smscd", "slpd"];
+const DAEMONS: [&str; 6] = ["pinholed", "chargingd", "sipd", "smscd", "slpd", "shopd"];
 
 fn units() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systemd")

@@ -103,6 +103,7 @@ impl Frame {
             refresh: None,
             scripts: Vec::new(),
             address: None,
+            state: None,
         }
     }
 }
@@ -120,6 +121,7 @@ pub struct Page {
     refresh: Option<Refresh>,
     scripts: Vec<String>,
     address: Option<String>,
+    state: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -152,6 +154,12 @@ impl Page {
     pub fn script(mut self, script: &Asset) -> Self {
         self.policy = self.policy.script();
         self.scripts.push(script.path().to_owned());
+        self
+    }
+
+    /// What it shows, in a word that does not change with the language: `main` has it as `data-state`.
+    pub fn state(mut self, state: &str) -> Self {
+        self.state = Some(state.to_owned());
         self
     }
 
@@ -194,7 +202,7 @@ impl Page {
                         a class="site" href=(shared.home) { (shared.name) }
                         (self.language_links())
                     }
-                    main id="content" tabindex="-1" {
+                    main id="content" tabindex="-1" data-state=[&self.state] {
                         h1 { (self.title) }
                         (self.content)
                         @if let Some(refresh) = &self.refresh {

@@ -1,0 +1,295 @@
+//! Delivery of what is paid.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::header::{
+    ACCEPT_RANGES, ALLOW, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
+    IF_RANGE, RANGE, RETRY_AFTER,
+};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use tollwire_web::headers::Content;
+use tollwire_web::range::{content_range, unsatisfied};
+
+use super::body::{self, FileBody, Stream, Upstream};
+use super::{Asked, proxy};
+use crate::catalogue::Kind;
+use crate::order::range::{Asked as Ranges, Span};
+use crate::order::{Effect, Event, Order, Refusal, Version};
+use crate::pages;
+use crate::shop::Shop;
+
+/// The file or the stream of an order; of a service, its first page.
+pub(super) async fn deliver(
+    State(shop): State<Arc<Shop>>,
+    asked: Asked,
+    Path(token): Path<String>,
+    request: Request,
+) -> Response {
+    let order = match shop.order(&token).await {
+        Ok(order) => order,
+        Err(fault) => return asked.fault(&fault),
+    };
+    let is_head = request.method() == Method::HEAD;
+    match &order.bought.kind {
+        Kind::File { path, content_type } => {
+            let good = File {
+                path,
+                content_type,
+                is_head,
+            };
+            good.deliver(&shop, &asked, &order).await
+        }
+        Kind::Stream { upstream } => stream(&shop, &asked, &order, upstream, is_head).await,
+        Kind::Service { .. } => asked.see(&format!("/orders/{token}/goods/")),
+    }
+}
+
+/// Why there is nothing, for a customer.
+fn refused(asked: &Asked, order: &Order, refusal: Refusal) -> Response {
+    match refusal {
+        Refusal::Spent => pages::spent(&asked.view, order)
+            .status(StatusCode::GONE)
+            .into_response(),
+        Refusal::Expired => pages::order(&asked.view, order, "", false)
+            .status(StatusCode::GONE)
+            .into_response(),
+        Refusal::Busy => {
+            let mut response = asked.refusal(refusal);
+            let seconds = HeaderValue::from_static("2");
+            response.headers_mut().insert(RETRY_AFTER, seconds);
+            response
+        }
+        refusal => asked.refusal(refusal),
+    }
+}
+
+struct File<'a> {
+    path: &'a FilePath,
+    content_type: &'a str,
+    is_head: bool,
+}
+
+impl File<'_> {
+    async fn deliver(&self, shop: &Arc<Shop>, asked: &Asked, order: &Order) -> Response {
+        let root = asked.settings.root.as_ref();
+        let opened = match root.map(|root| root.file(self.path)) {
+            Some(Ok(opened)) => Ok(opened),
+            Some(Err(error)) => Err(error.to_string()),
+            None => Err("goods.root could not be opened when the configuration was read".into()),
+        };
+        let (file, version) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                tracing::error!(
+                    number = order.number,
+                    error,
+                    "goods that are paid cannot be read"
+                );
+                return asked.problem(StatusCode::SERVICE_UNAVAILABLE, "problem.upstream");
+            }
+        };
+        let etag = format!("\"{}\"", version.tag);
+        // RFC 9110 14.2: a range is of GET alone.
+        let range = asked.header(RANGE).filter(|_| !self.is_head);
+        let ranges = Ranges::read(range, asked.header(IF_RANGE), &etag, version.size);
+        let length = ranges.of(version.size).map_or(0, Span::len);
+        let (place, transfers, under_way) = shop.transfers.begin(order.number, length);
+        let event = Event::Fetch {
+            version: version.clone(),
+            asked: ranges,
+            under_way,
+            transfers,
+        };
+        let effect = if self.is_head {
+            // What would be sent, and nothing is.
+            let (mut trial, mut effects) = (order.clone(), Vec::new());
+            trial.handle(&asked.settings.rules, shop.now_ms(), event, &mut effects);
+            effects.pop()
+        } else {
+            match shop.handle(&order.token, event).await {
+                Ok((_, mut effects)) => effects.pop(),
+                Err(fault) => return asked.fault(&fault),
+            }
+        };
+        let (span, partial) = match effect {
+            Some(Effect::Send { span, partial }) => (span, partial),
+            Some(Effect::Refuse(refusal)) => {
+                let mut response = refused(asked, order, refusal);
+                if refusal == Refusal::Unsatisfiable
+                    && let Ok(value) = HeaderValue::try_from(unsatisfied(version.size))
+                {
+                    response.headers_mut().insert(CONTENT_RANGE, value);
+                }
+                return response;
+            }
+            _ => return asked.refusal(Refusal::NotPaid),
+        };
+        let headers = self.headers(&version, &etag, span, partial);
+        let status = match partial {
+            true => StatusCode::PARTIAL_CONTENT,
+            false => StatusCode::OK,
+        };
+        if self.is_head {
+            return (status, headers, Body::empty()).into_response();
+        }
+        if span.is_empty() {
+            body::empty(shop, order, version);
+            return (status, headers, Body::empty()).into_response();
+        }
+        let body = FileBody::new(shop, order, file, version, span, place);
+        (status, headers, Body::new(body)).into_response()
+    }
+
+    fn headers(&self, version: &Version, etag: &str, span: Span, partial: bool) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let mut insert = |name, value: String| {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(name, value);
+            }
+        };
+        insert(CONTENT_TYPE, self.content_type.to_owned());
+        insert(CONTENT_LENGTH, span.len().to_string());
+        insert(ETAG, etag.to_owned());
+        insert(ACCEPT_RANGES, "bytes".to_owned());
+        insert(CONTENT_DISPOSITION, attachment(self.path));
+        if partial && let Some(last) = span.end.checked_sub(1) {
+            insert(
+                CONTENT_RANGE,
+                content_range(&(span.start..=last), version.size),
+            );
+        }
+        headers
+    }
+}
+
+/// `Content-Disposition` (RFC 6266): what the file is called when it is saved. Never shown: it may be HTML.
+fn attachment(path: &FilePath) -> String {
+    let name = path.file_name().map(|name| name.as_bytes());
+    let mut encoded = String::new();
+    // RFC 8187 3.2.1, attr-char.
+    for octet in name.unwrap_or(b"download") {
+        match octet {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
+                encoded.push(char::from(*octet));
+            }
+            octet => encoded.push_str(&format!("%{octet:02X}")),
+        }
+    }
+    format!("attachment; filename*=UTF-8''{encoded}")
+}
+
+async fn stream(
+    shop: &Arc<Shop>,
+    asked: &Asked,
+    order: &Order,
+    upstream: &str,
+    is_head: bool,
+) -> Response {
+    if is_head {
+        // A stream is begun to be heard.
+        let allow = [(ALLOW, HeaderValue::from_static("GET"))];
+        return (StatusCode::METHOD_NOT_ALLOWED, allow).into_response();
+    }
+    let (place, transfers, _) = shop.transfers.begin(order.number, 0);
+    let event = Event::Stream { transfers };
+    // Nothing is used up before it is known that there is something.
+    let (mut trial, mut effects) = (order.clone(), Vec::new());
+    trial.handle(
+        &asked.settings.rules,
+        shop.now_ms(),
+        event.clone(),
+        &mut effects,
+    );
+    if let Some(Effect::Refuse(refusal)) = effects.pop() {
+        return refused(asked, order, refusal);
+    }
+    let Some(answer) = proxy::stream(&asked.settings.upstream, upstream).await else {
+        return asked.problem(StatusCode::BAD_GATEWAY, "problem.upstream");
+    };
+    match shop
+        .handle(&order.token, event)
+        .await
+        .map(|(_, mut effects)| effects.pop())
+    {
+        Ok(Some(Effect::Pass)) => {}
+        Ok(Some(Effect::Refuse(refusal))) => return refused(asked, order, refusal),
+        Ok(_) => return asked.refusal(Refusal::NotPaid),
+        Err(fault) => return asked.fault(&fault),
+    }
+    let (head, body) = answer.into_parts();
+    let length = proxy::length(&head.headers);
+    let body = Upstream::new(shop, body, length, Some(Stream::new(shop, order, place)));
+    Response::from_parts(head, Body::new(body))
+}
+
+pub(super) async fn service_root(
+    shop: State<Arc<Shop>>,
+    asked: Asked,
+    Path(token): Path<String>,
+    request: Request,
+) -> Response {
+    service(shop, asked, Path((token, String::new())), request).await
+}
+
+/// What is below a service.
+pub(super) async fn service(
+    State(shop): State<Arc<Shop>>,
+    asked: Asked,
+    Path((token, _)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let order = match shop.order(&token).await {
+        Ok(order) => order,
+        Err(fault) => return asked.fault(&fault),
+    };
+    let Kind::Service { upstream, .. } = &order.bought.kind else {
+        return asked.problem(StatusCode::NOT_FOUND, "problem.not_found");
+    };
+    let base = format!("/orders/{token}/goods/");
+    let (mut trial, mut effects) = (order.clone(), Vec::new());
+    trial.handle(
+        &asked.settings.rules,
+        shop.now_ms(),
+        Event::Enter,
+        &mut effects,
+    );
+    if let Some(Effect::Refuse(refusal)) = effects.pop() {
+        // That its time is over is stored too.
+        let _ = shop.handle(&token, Event::Enter).await;
+        return refused(&asked, &order, refusal);
+    }
+    let Some(request) = proxy::request(request, &base, upstream) else {
+        return asked.problem(StatusCode::BAD_REQUEST, "problem.not_found");
+    };
+    let answer = match asked.settings.upstream.open(request).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            tracing::warn!(number = order.number, %error, "a service that is paid cannot be reached");
+            return asked.problem(StatusCode::BAD_GATEWAY, "problem.upstream");
+        }
+    };
+    // Its time begins when it has answered.
+    match shop
+        .handle(&token, Event::Enter)
+        .await
+        .map(|(_, mut effects)| effects.pop())
+    {
+        Ok(Some(Effect::Pass)) => {}
+        Ok(Some(Effect::Refuse(refusal))) => return refused(&asked, &order, refusal),
+        Ok(_) => return asked.refusal(Refusal::NotPaid),
+        Err(fault) => return asked.fault(&fault),
+    }
+    let (head, body) = proxy::answer(answer, &base, upstream).into_parts();
+    let length = proxy::length(&head.headers);
+    let body = Upstream::new(&shop, body, length, None);
+    let mut response = Response::from_parts(head, Body::new(body));
+    response
+        .extensions_mut()
+        .insert(Content::default().foreign());
+    response
+}

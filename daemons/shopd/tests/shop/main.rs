@@ -1,0 +1,14 @@
+//! The daemon as a process, over its sockets, with billing servers that the test plays.
+
+mod acknowledgements;
+mod bank;
+mod buying;
+mod crash;
+mod delivery;
+mod discovery;
+#[path = "../../../slp-agent/tests/agent/fake.rs"]
+#[allow(dead_code)]
+mod fake;
+mod forms;
+mod shop;
+mod upstream;
