@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tollwire_runtime::accounting::stream::{Feed, Stream};
-use tollwire_runtime::accounting::{Kind, Shipping, Source};
+use tollwire_runtime::accounting::{Kind, Retention, Shipping, Source};
 use tollwire_runtime::config::{Configuration, Invalid};
 use tollwire_runtime::diameter::{Address, AllowedPeer, NodeConfig, TlsFiles};
 use tollwire_runtime::records;
@@ -190,6 +190,8 @@ pub struct Records {
     pub max_age_seconds: u32,
     /// Whether each file has a CSV twin.
     pub csv: bool,
+    /// Days that a file stays after its records are acknowledged by all that they go to; 0 keeps all.
+    pub keep_days: u32,
 }
 
 impl Default for Records {
@@ -199,6 +201,7 @@ impl Default for Records {
             max_bytes: 16_777_216,
             max_age_seconds: 3600,
             csv: true,
+            keep_days: 0,
         }
     }
 }
@@ -466,6 +469,17 @@ impl Config {
             max_refund_micro,
             max_sessions,
             postpaid_continues,
+        }
+    }
+
+    /// Which record files may be removed.
+    pub fn retention(&self) -> Retention {
+        Retention {
+            directory: self.records.directory.clone(),
+            name: "chargingd".into(),
+            keep_days: self.records.keep_days,
+            shipped: self.accounting.server.is_some(),
+            streamed: !self.stream.servers.is_empty(),
         }
     }
 

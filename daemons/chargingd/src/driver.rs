@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tollwire_diameter::credit_control::{CcSessionFailover, CreditControlRequest};
 use tollwire_diameter::{Avp, Message, ResultCode, dictionary};
 use tollwire_runtime::accounting::stream::{self, Streamer};
-use tollwire_runtime::accounting::{self as shipping, Shipper};
+use tollwire_runtime::accounting::{self as shipping, Janitor, Shipper};
 use tollwire_runtime::clock::Now;
 use tollwire_runtime::daemon::{self, Fault, Started};
 use tollwire_runtime::diameter::{Node, NodeEvent, NodeHandle, PeerId, ReplyTo};
@@ -224,6 +224,7 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     let (events, mut node_events) = mpsc::channel(QUEUE);
     let node = Node::start(config.node(), events).map_err(Fault::unavailable)?;
     // Behind the node: the storage that records go to may be this very daemon.
+    let _janitor = Janitor::start(config.retention()).map_err(Fault::unavailable)?;
     let streamer = (config.feed())
         .map(|feed| Streamer::start(feed, durable.clone()))
         .transpose()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::Deserialize;
 use tollwire_diameter::peer::Backoff;
-use tollwire_runtime::accounting::{Kind, Shipping, Source};
+use tollwire_runtime::accounting::{Kind, Retention, Shipping, Source};
 use tollwire_runtime::config::{Configuration, Invalid};
 use tollwire_runtime::diameter::{Address, NodeConfig, PeerConfig, Servers, TlsFiles};
 use tollwire_runtime::records;
@@ -55,6 +55,8 @@ pub struct Records {
     pub max_age_seconds: u32,
     /// Whether each file has a CSV twin.
     pub csv: bool,
+    /// Days that a file stays after its records are acknowledged by all that they go to; 0 keeps all.
+    pub keep_days: u32,
 }
 
 impl Default for Records {
@@ -64,6 +66,7 @@ impl Default for Records {
             max_bytes: 16_777_216,
             max_age_seconds: 3600,
             csv: false,
+            keep_days: 0,
         }
     }
 }
@@ -498,6 +501,17 @@ impl Config {
             &self.diameter.origin_host,
             &self.diameter.origin_realm,
         )
+    }
+
+    /// Which record files may be removed.
+    pub fn retention(&self) -> Retention {
+        Retention {
+            directory: self.records.directory.clone(),
+            name: "sipd".into(),
+            keep_days: self.records.keep_days,
+            shipped: self.accounting.server.is_some(),
+            streamed: false,
+        }
     }
 
     /// The record files' part.

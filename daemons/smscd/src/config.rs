@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio_rustls::TlsAcceptor;
 use tollwire_runtime::accounting::stream::{Feed, Stream};
-use tollwire_runtime::accounting::{Kind, Shipping, Source};
+use tollwire_runtime::accounting::{Kind, Retention, Shipping, Source};
 use tollwire_runtime::config::{Configuration, Invalid};
 use tollwire_runtime::diameter::{Address, NodeConfig, PeerConfig, Servers, TlsFiles};
 use tollwire_runtime::records;
@@ -132,6 +132,8 @@ pub struct Records {
     pub max_age_seconds: u32,
     /// Whether each file has a CSV twin.
     pub csv: bool,
+    /// Days that a file stays after its records are acknowledged by all that they go to; 0 keeps all.
+    pub keep_days: u32,
 }
 
 impl Default for Records {
@@ -141,6 +143,7 @@ impl Default for Records {
             max_bytes: 64 << 20,
             max_age_seconds: 3600,
             csv: false,
+            keep_days: 0,
         }
     }
 }
@@ -321,6 +324,17 @@ impl Config {
         spool::Settings {
             folder: self.spool.directory.clone(),
             segment_octets: self.spool.segment_octets,
+        }
+    }
+
+    /// Which record files may be removed.
+    pub fn retention(&self) -> Retention {
+        Retention {
+            directory: self.records.directory.clone(),
+            name: "smscd".into(),
+            keep_days: self.records.keep_days,
+            shipped: self.accounting.server.is_some(),
+            streamed: !self.stream.servers.is_empty(),
         }
     }
 

@@ -14,6 +14,7 @@ mod config;
 mod cursor;
 mod format;
 mod request;
+mod retention;
 mod shipment;
 mod shipper;
 mod spool;
@@ -21,5 +22,6 @@ pub mod stream;
 
 pub use config::Shipping;
 pub use format::{Carried, Kind, SERVICE_CONTEXT, carried, carrier, is_ours, session_id};
+pub use retention::{Janitor, Retention};
 pub use shipment::{Course, Shipment};
 pub use shipper::{Figures, GAUGE_ROWS, Shipper, Source};

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
-use tollwire_runtime::accounting::{self, Shipper};
+use tollwire_runtime::accounting::{self, Janitor, Shipper};
 use tollwire_runtime::clock::Now;
 use tollwire_runtime::daemon::{self, Fault, Started};
 use tollwire_runtime::diameter::{Node, NodeEvent, NodeHandle, PeerId};
@@ -112,6 +112,7 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     let (journal, lines) = Journal::open(&config.store.journal).map_err(Fault::unavailable)?;
     let owed = lines.iter().map(Remembered::owed).sum();
     let (told, mut spooled) = mpsc::unbounded_channel::<Spooled>();
+    let _janitor = Janitor::start(config.retention()).map_err(Fault::unavailable)?;
     let (spool, shipper) = match config.shipping() {
         Some(source) => {
             let spool = Spool::start(

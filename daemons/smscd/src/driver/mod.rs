@@ -23,7 +23,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tollwire_runtime::accounting::stream::{self, Streamer};
-use tollwire_runtime::accounting::{self, Shipper};
+use tollwire_runtime::accounting::{self, Janitor, Shipper};
 use tollwire_runtime::clock::Now;
 use tollwire_runtime::daemon::{self, Fault, Started};
 use tollwire_runtime::diameter::{Node, NodeEvent};
@@ -94,6 +94,7 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     let owed = owed.filter(|owed| !owed.record_written).count();
     let records = Records::start(&config, owed, told.clone()).map_err(Fault::unavailable)?;
     // Dropped after the driver, whose records it sends.
+    let _janitor = Janitor::start(config.retention()).map_err(Fault::unavailable)?;
     let streamer = (config.feed())
         .map(|feed| Streamer::start(feed, records.durable.clone()))
         .transpose()
