@@ -3,7 +3,7 @@
 CARGO   ?= cargo
 PREFIX  ?= /usr
 DESTDIR ?=
-DAEMONS := sipd pinholed chargingd smscd slpd shopd
+DAEMONS := sipd pinholed chargingd smscd slpd billd shopd
 
 .PHONY: all test netns fuzz demo bench install deb packages clean
 

@@ -14,7 +14,15 @@ const MEMORY: u32 = 8 * 1024;
 /// # Errors
 /// Why the system gives no salt.
 pub fn hash(password: &str) -> Result<String, String> {
-    let params = Params::new(MEMORY, 2, 1, None).map_err(|error| error.to_string())?;
+    hash_with(password, MEMORY, 2)
+}
+
+/// The hash of a password, with so much memory (KiB) and so many passes over it.
+///
+/// # Errors
+/// Values that Argon2 does not take, or why the system gives no salt.
+pub fn hash_with(password: &str, memory_kib: u32, passes: u32) -> Result<String, String> {
+    let params = Params::new(memory_kib, passes, 1, None).map_err(|error| error.to_string())?;
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
         .hash_password(password.as_bytes())
         .map(|hash| hash.to_string())

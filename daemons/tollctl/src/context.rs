@@ -54,6 +54,14 @@ pub(crate) struct Sockets {
         default_value = "/run/tollwire/slpd.admin"
     )]
     slpd: PathBuf,
+    /// Socket of billd.
+    #[arg(
+        long,
+        global = true,
+        value_name = "SOCKET",
+        default_value = "/run/tollwire/billd.admin"
+    )]
+    billd: PathBuf,
 }
 
 /// Whom to ask.
@@ -64,6 +72,7 @@ pub(crate) enum Daemon {
     Pinholed,
     Smscd,
     Slpd,
+    Billd,
 }
 
 /// What every command is given.
@@ -81,6 +90,7 @@ impl Context<'_> {
             Daemon::Pinholed => ("pinholed", &self.sockets.pinholed),
             Daemon::Smscd => ("smscd", &self.sockets.smscd),
             Daemon::Slpd => ("slpd", &self.sockets.slpd),
+            Daemon::Billd => ("billd", &self.sockets.billd),
         }
     }
 

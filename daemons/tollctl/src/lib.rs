@@ -5,6 +5,7 @@
 mod account;
 mod accounting;
 mod audit;
+mod billing;
 mod calls;
 mod context;
 mod failure;
@@ -86,6 +87,9 @@ enum Command {
     Sms(sms::Sms),
     /// Services on the network.
     Slp(slp::Slp),
+    /// Payments and customers of the billing server.
+    #[command(subcommand)]
+    Billing(billing::Billing),
     /// Prices.
     #[command(subcommand)]
     Tariff(tariff::Tariff),
@@ -154,6 +158,7 @@ async fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure>
         Command::Pinholes => pinholes::list(context).await,
         Command::Sms(command) => sms::run(command, context).await,
         Command::Slp(command) => slp::run(command, context).await,
+        Command::Billing(command) => billing::run(command, context).await,
         Command::Tariff(command) => tariff::run(command, context).await,
         Command::Rate(command) => rate::run(command, context).await,
         Command::Ledger(command) => ledger::ledger(command, context).await,

@@ -121,7 +121,7 @@ pub fn make_self_signed(certificate: &Path, key: &Path, names: &[String]) -> Res
 }
 
 /// Writes a new file of mode 0640 that is not changed if it is there.
-pub(crate) fn write_secret(path: &Path, octets: &[u8]) -> Result<(), String> {
+pub fn write_secret(path: &Path, octets: &[u8]) -> Result<(), String> {
     let write = || {
         let mut file = OpenOptions::new()
             .write(true)

@@ -7,7 +7,15 @@ use std::process::{Command, Output};
 use tollwire_harness::daemons::program;
 use tollwire_harness::process::Scratch;
 
-const DAEMONS: [&str; 6] = ["sipd", "pinholed", "chargingd", "smscd", "slpd", "shopd"];
+const DAEMONS: [&str; 7] = [
+    "sipd",
+    "pinholed",
+    "chargingd",
+    "smscd",
+    "slpd",
+    "billd",
+    "shopd",
+];
 
 fn shipped(daemon: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

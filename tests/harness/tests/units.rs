@@ -6,7 +6,15 @@ use std::process::Command;
 
 use tollwire_harness::process::{Scratch, run};
 
-const DAEMONS: [&str; 6] = ["pinholed", "chargingd", "sipd", "smscd", "slpd", "shopd"];
+const DAEMONS: [&str; 7] = [
+    "pinholed",
+    "chargingd",
+    "sipd",
+    "smscd",
+    "slpd",
+    "billd",
+    "shopd",
+];
 
 fn units() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systemd")

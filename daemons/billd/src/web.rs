@@ -1,0 +1,70 @@
+//! What browsers, shops and other billing servers ask.
+//!
+//! | route, below the server's URL | |
+//! | --- | --- |
+//! | `GET /` | what this is |
+//! | `GET /keys.json` | the keys of acknowledgements (RFC 7517) |
+//! | `GET /form.json` | the blank form |
+//! | `GET`, `POST /invoice` | the form, pre-filled; consent; on to another server |
+//! | `POST /pay` | a filled form |
+//! | `POST /consent` | a customer of the phone bill agrees |
+//! | `GET /receipts/{token}` | what became of a payment |
+//! | `POST /acknowledgements/{reference}` | of a server that was handed an invoice |
+
+mod acknowledge;
+mod app;
+mod consent;
+mod form;
+mod forward;
+mod pay;
+mod plain;
+mod secrets;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tollwire_web::server::{Refusal, Refuse};
+
+pub(crate) use app::{App, Live};
+pub(crate) use form::canonical_number;
+
+use crate::pages::Problem;
+
+/// All routes below `base`.
+pub(crate) fn router(app: &App, base: &str) -> Router {
+    let at = |path: &str| format!("{base}/{path}");
+    Router::new()
+        .route(&at(""), get(plain::home))
+        .route(&at("keys.json"), get(plain::keys))
+        .route(&at("form.json"), get(plain::form))
+        .route(&at("invoice"), get(pay::link).post(pay::invoice))
+        .route(&at("pay"), post(pay::pay))
+        .route(&at("consent"), post(consent::consent))
+        .route(&at("receipts/{token}"), get(plain::receipt))
+        .route(
+            &at("acknowledgements/{reference}"),
+            post(acknowledge::acknowledge),
+        )
+        .merge(app.frame().routes())
+        .with_state(app.clone())
+}
+
+/// What is answered where a bound of the server is passed.
+pub(crate) fn refuse(app: &App) -> Refuse {
+    let app = app.clone();
+    Arc::new(move |refusal: Refusal, headers: &HeaderMap| -> Response {
+        let live = app.live();
+        let words = live.messages.choose(None, headers);
+        let problem = match refusal {
+            Refusal::TooSlow => Problem::Unknown,
+            Refusal::TooMany(_) => Problem::Busy,
+            Refusal::TooLarge => Problem::TooLarge,
+        };
+        app.pages(&live, &words)
+            .problem(problem, None)
+            .into_response()
+    })
+}

@@ -1,0 +1,7 @@
+//! The real `billd` and `chargingd`, a shop that takes acknowledgements, and customers' browsers.
+
+mod attacks;
+mod consent;
+mod killed;
+mod paying;
+mod world;
