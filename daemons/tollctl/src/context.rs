@@ -62,6 +62,14 @@ pub(crate) struct Sockets {
         default_value = "/run/tollwire/billd.admin"
     )]
     billd: PathBuf,
+    /// Socket of shopd.
+    #[arg(
+        long,
+        global = true,
+        value_name = "SOCKET",
+        default_value = "/run/tollwire/shopd.admin"
+    )]
+    shopd: PathBuf,
 }
 
 /// Whom to ask.
@@ -73,6 +81,7 @@ pub(crate) enum Daemon {
     Smscd,
     Slpd,
     Billd,
+    Shopd,
 }
 
 /// What every command is given.
@@ -91,6 +100,7 @@ impl Context<'_> {
             Daemon::Smscd => ("smscd", &self.sockets.smscd),
             Daemon::Slpd => ("slpd", &self.sockets.slpd),
             Daemon::Billd => ("billd", &self.sockets.billd),
+            Daemon::Shopd => ("shopd", &self.sockets.shopd),
         }
     }
 

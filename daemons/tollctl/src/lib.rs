@@ -16,6 +16,7 @@ mod notify;
 mod pinholes;
 mod rate;
 mod records;
+mod shop;
 mod slp;
 mod sms;
 mod standing;
@@ -90,6 +91,9 @@ enum Command {
     /// Payments and customers of the billing server.
     #[command(subcommand)]
     Billing(billing::Billing),
+    /// The shop: orders, methods of payment, its key.
+    #[command(subcommand)]
+    Shop(shop::Shop),
     /// Prices.
     #[command(subcommand)]
     Tariff(tariff::Tariff),
@@ -159,6 +163,7 @@ async fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure>
         Command::Sms(command) => sms::run(command, context).await,
         Command::Slp(command) => slp::run(command, context).await,
         Command::Billing(command) => billing::run(command, context).await,
+        Command::Shop(command) => shop::run(command, context).await,
         Command::Tariff(command) => tariff::run(command, context).await,
         Command::Rate(command) => rate::run(command, context).await,
         Command::Ledger(command) => ledger::ledger(command, context).await,

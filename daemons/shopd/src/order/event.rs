@@ -61,6 +61,8 @@ pub enum Event {
         /// These.
         span: Span,
     },
+    /// The customer says that a file went out and did not arrive.
+    Lost,
     /// The customer fetches a stream, which is there.
     Stream {
         /// Transfers of this order.

@@ -118,7 +118,7 @@ pub struct Delivery {
     pub coverage: Coverage,
     /// Octets that went out in all, of every version, every time.
     pub sent: u64,
-    /// Times that a stream was begun.
+    /// Times that a stream was begun, or that a file was begun again because it did not arrive.
     pub attempts: u32,
     /// Until when a service may be used, milliseconds since 1970.
     pub until_ms: Option<i64>,
@@ -187,6 +187,7 @@ impl Order {
                 under_way,
                 transfers,
             } => effects.push(self.fetch(rules, now_ms, version, asked, under_way, transfers)),
+            Event::Lost => effects.push(self.lost(rules, now_ms)),
             Event::Sent { version, span } => self.sent(now_ms, &version, span, effects),
             Event::Stream { transfers } => effects.push(self.stream(rules, transfers)),
             Event::StreamEnded { whole } => self.stream_ended(rules, now_ms, whole, effects),
@@ -327,12 +328,40 @@ impl Order {
         let Asked::Part(Span { start: 1.., .. }) = asked else {
             return false;
         };
-        let recent = (self.delivery.whole_ms)
-            .is_some_and(|at| now_ms.saturating_sub(at) < rules.grace_ms && now_ms >= at);
         let near = asked
             .of(version.size)
             .is_some_and(|span| version.size.saturating_sub(span.start) <= rules.grace_octets);
-        recent && near && self.delivery.version.as_ref() == Some(version)
+        self.is_recent(rules, now_ms) && near && self.delivery.version.as_ref() == Some(version)
+    }
+
+    /// Whether the customer may say that a file did not arrive: once, and soon after it went out.
+    ///
+    /// That octets were written to a connection does not say that they arrived, and who got none of them cannot ask for
+    /// the rest. Whoever says so untruly has the file already.
+    pub fn may_be_lost(&self, rules: &Rules, now_ms: i64) -> bool {
+        self.state == State::Delivered
+            && matches!(self.bought.kind, Kind::File { .. })
+            && self.delivery.attempts == 0
+            && self.is_recent(rules, now_ms)
+    }
+
+    fn is_recent(&self, rules: &Rules, now_ms: i64) -> bool {
+        (self.delivery.whole_ms)
+            .is_some_and(|at| now_ms >= at && now_ms.saturating_sub(at) < rules.grace_ms)
+    }
+
+    fn lost(&mut self, rules: &Rules, now_ms: i64) -> Effect {
+        match self.may_be_delivered() {
+            // It can be fetched as it is.
+            Ok(()) => return Effect::Pass,
+            Err(Refusal::Spent) if self.may_be_lost(rules, now_ms) => {}
+            Err(refusal) => return Effect::Refuse(refusal),
+        }
+        self.delivery.attempts += 1;
+        self.delivery.coverage = Coverage::default();
+        self.delivery.whole_ms = None;
+        self.state = State::Delivering;
+        Effect::Pass
     }
 
     fn sent(&mut self, now_ms: i64, version: &Version, span: Span, effects: &mut Vec<Effect>) {

@@ -334,6 +334,28 @@ fn the_tail_may_be_fetched_again_for_a_while() {
 }
 
 #[test]
+fn what_did_not_arrive_goes_out_once_more() {
+    let mut world = World::new(file());
+    assert_eq!(world.one(Event::Lost), refused(Refusal::NotPaid));
+    let mut world = World::paid(file());
+    assert_eq!(world.one(Event::Lost), Effect::Pass);
+    assert_eq!(world.order().state, State::Paid);
+    world.fetch(Asked::Whole);
+    world.sent(0, SIZE);
+    assert_eq!(world.one(Event::Lost), Effect::Pass);
+    assert!(matches!(world.fetch(Asked::Whole), Effect::Send { .. }));
+    world.sent(0, SIZE);
+    assert_eq!(world.order().state, State::Delivered);
+    assert_eq!(world.one(Event::Lost), refused(Refusal::Spent));
+
+    let mut world = World::paid(file());
+    world.fetch(Asked::Whole);
+    world.sent(0, SIZE);
+    world.now += MINUTE;
+    assert_eq!(world.one(Event::Lost), refused(Refusal::Spent));
+}
+
+#[test]
 fn octets_and_transfers_are_bounded() {
     let mut world = World::paid(file());
     assert_eq!(
@@ -488,6 +510,7 @@ fn anything() -> impl Strategy<Value = Event> {
     let tags = prop_oneof![9 => Just("v1"), 1 => Just("v2")];
     prop_oneof![
         1 => Just(Event::Tick),
+        1 => Just(Event::Lost),
         2 => servers.prop_map(|server| Event::Choose(Box::new(Choice {
             server: server.into(),
             key: "{}".into(),

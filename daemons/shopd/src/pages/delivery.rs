@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use tollwire_web::Page;
 use tollwire_web::page::{self, Kind};
 
-use super::View;
+use super::{View, hidden};
 use crate::catalogue;
 use crate::order::{Order, State};
 use crate::words;
@@ -13,13 +13,25 @@ use crate::words;
 const AGAIN: u32 = 5;
 
 /// The page of an order for which a method of payment was chosen, `name`; while it waits it looks again by itself, if
-/// it should.
-pub fn order(view: &View, order: &Order, name: &str, looks_again: bool) -> Page {
+/// it should. `lost`: see [`spent`].
+pub fn order(
+    view: &View,
+    order: &Order,
+    name: &str,
+    looks_again: bool,
+    lost: Option<&str>,
+) -> Page {
     match order.state {
         State::Open | State::Invoiced => waiting(view, order, name, looks_again),
         State::Paid | State::Delivering => paid(view, order),
-        State::Delivered => spent(view, order),
-        State::Expired => expired(view, order),
+        State::Delivered => spent(view, order, lost),
+        State::Expired => over(
+            view,
+            order,
+            "delivery.expired_title",
+            "delivery.expired",
+            None,
+        ),
     }
 }
 
@@ -70,22 +82,26 @@ fn paid(view: &View, order: &Order) -> Page {
         .languages(&path)
 }
 
-/// What was paid for went out.
-pub fn spent(view: &View, order: &Order) -> Page {
-    over(view, order, "delivery.spent_title", "delivery.spent")
+/// What was paid for went out. `lost` is the token of the form by which the customer may say that it did not arrive.
+pub fn spent(view: &View, order: &Order, lost: Option<&str>) -> Page {
+    over(view, order, "delivery.spent_title", "delivery.spent", lost)
 }
 
-fn expired(view: &View, order: &Order) -> Page {
-    over(view, order, "delivery.expired_title", "delivery.expired")
-}
-
-fn over(view: &View, order: &Order, title: &str, text: &str) -> Page {
+fn over(view: &View, order: &Order, title: &str, text: &str, lost: Option<&str>) -> Page {
+    let path = format!("/orders/{}", order.token);
     let content = html! {
         (page::alert(Kind::Note, html! { p { (told(view, order, text)) } }))
+        @if let Some(token) = lost {
+            form method="post" action={ (path) "/lost" } {
+                (hidden(view, token))
+                p { (view.text("delivery.lost")) }
+                p { button type="submit" id="lost" { (view.text("delivery.lost_button")) } }
+            }
+        }
         p { a href=(view.link(&format!("/goods/{}", order.bought.id))) { (view.text("delivery.again")) } }
     };
     view.page(order.state.name(), view.text(title), content)
-        .languages(&format!("/orders/{}", order.token))
+        .languages(&path)
 }
 
 fn told(view: &View, order: &Order, key: &str) -> Markup {

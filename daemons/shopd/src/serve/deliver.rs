@@ -16,7 +16,8 @@ use tollwire_web::headers::Content;
 use tollwire_web::range::{content_range, unsatisfied};
 
 use super::body::{self, FileBody, Stream, Upstream};
-use super::{Asked, proxy};
+use super::fields::Fields;
+use super::{Asked, TOKEN_SECONDS, proxy};
 use crate::catalogue::Kind;
 use crate::order::range::{Asked as Ranges, Span};
 use crate::order::{Effect, Event, Order, Refusal, Version};
@@ -49,13 +50,54 @@ pub(super) async fn deliver(
     }
 }
 
+/// The token of the form by which the customer of this order may say that a file did not arrive, if he may.
+pub(super) fn lost_token(shop: &Shop, asked: &Asked, order: &Order) -> Option<String> {
+    let may = order.may_be_lost(&asked.settings.rules, shop.now_ms());
+    may.then(|| {
+        shop.tokens
+            .make(&subject(&order.token), shop.now() + TOKEN_SECONDS)
+    })
+}
+
+fn subject(token: &str) -> String {
+    format!("lost {token}")
+}
+
+/// The customer says that a file did not arrive.
+pub(super) async fn lost(
+    State(shop): State<Arc<Shop>>,
+    asked: Asked,
+    Path(token): Path<String>,
+    fields: Fields,
+) -> Response {
+    let asked = asked.in_language(fields.get("lang"));
+    if !asked.is_ours(&shop, &subject(&token), &fields) {
+        return asked.problem(StatusCode::FORBIDDEN, "problem.form");
+    }
+    match shop.handle(&token, Event::Lost).await {
+        Ok((order, effects)) => {
+            if effects.contains(&Effect::Pass) {
+                tracing::info!(
+                    number = order.number,
+                    "the customer says that it did not arrive"
+                );
+            }
+            asked.see(&format!("/orders/{token}"))
+        }
+        Err(fault) => asked.fault(&fault),
+    }
+}
+
 /// Why there is nothing, for a customer.
-fn refused(asked: &Asked, order: &Order, refusal: Refusal) -> Response {
+fn refused(shop: &Shop, asked: &Asked, order: &Order, refusal: Refusal) -> Response {
     match refusal {
-        Refusal::Spent => pages::spent(&asked.view, order)
-            .status(StatusCode::GONE)
-            .into_response(),
-        Refusal::Expired => pages::order(&asked.view, order, "", false)
+        Refusal::Spent => {
+            let lost = lost_token(shop, asked, order);
+            pages::spent(&asked.view, order, lost.as_deref())
+                .status(StatusCode::GONE)
+                .into_response()
+        }
+        Refusal::Expired => pages::order(&asked.view, order, "", false, None)
             .status(StatusCode::GONE)
             .into_response(),
         Refusal::Busy => {
@@ -65,6 +107,25 @@ fn refused(asked: &Asked, order: &Order, refusal: Refusal) -> Response {
             response
         }
         refusal => asked.refusal(refusal),
+    }
+}
+
+/// What an event would do to an order, and does not.
+fn trial(shop: &Shop, asked: &Asked, order: &Order, event: Event) -> (Order, Vec<Effect>) {
+    let (mut order, mut effects) = (order.clone(), Vec::new());
+    let rules = &asked.settings.rules;
+    order.handle(rules, shop.now_ms(), event, &mut effects);
+    (order, effects)
+}
+
+/// Has an order let something through, or says why not.
+async fn pass(shop: &Shop, asked: &Asked, token: &str, event: Event) -> Result<(), Response> {
+    let handled = shop.handle(token, event).await;
+    let (order, mut effects) = handled.map_err(|fault| asked.fault(&fault))?;
+    match effects.pop() {
+        Some(Effect::Pass) => Ok(()),
+        Some(Effect::Refuse(refusal)) => Err(refused(shop, asked, &order, refusal)),
+        _ => Err(asked.refusal(Refusal::NotPaid)),
     }
 }
 
@@ -105,21 +166,19 @@ impl File<'_> {
             under_way,
             transfers,
         };
-        let effect = if self.is_head {
+        let handled = match self.is_head {
             // What would be sent, and nothing is.
-            let (mut trial, mut effects) = (order.clone(), Vec::new());
-            trial.handle(&asked.settings.rules, shop.now_ms(), event, &mut effects);
-            effects.pop()
-        } else {
-            match shop.handle(&order.token, event).await {
-                Ok((_, mut effects)) => effects.pop(),
-                Err(fault) => return asked.fault(&fault),
-            }
+            true => Ok(trial(shop, asked, order, event)),
+            false => shop.handle(&order.token, event).await,
+        };
+        let (order, effect) = match handled {
+            Ok((order, mut effects)) => (order, effects.pop()),
+            Err(fault) => return asked.fault(&fault),
         };
         let (span, partial) = match effect {
             Some(Effect::Send { span, partial }) => (span, partial),
             Some(Effect::Refuse(refusal)) => {
-                let mut response = refused(asked, order, refusal);
+                let mut response = refused(shop, asked, &order, refusal);
                 if refusal == Refusal::Unsatisfiable
                     && let Ok(value) = HeaderValue::try_from(unsatisfied(version.size))
                 {
@@ -138,10 +197,10 @@ impl File<'_> {
             return (status, headers, Body::empty()).into_response();
         }
         if span.is_empty() {
-            body::empty(shop, order, version);
+            body::empty(shop, &order, version);
             return (status, headers, Body::empty()).into_response();
         }
-        let body = FileBody::new(shop, order, file, version, span, place);
+        let body = FileBody::new(shop, &order, file, version, span, place);
         (status, headers, Body::new(body)).into_response()
     }
 
@@ -198,28 +257,15 @@ async fn stream(
     let (place, transfers, _) = shop.transfers.begin(order.number, 0);
     let event = Event::Stream { transfers };
     // Nothing is used up before it is known that there is something.
-    let (mut trial, mut effects) = (order.clone(), Vec::new());
-    trial.handle(
-        &asked.settings.rules,
-        shop.now_ms(),
-        event.clone(),
-        &mut effects,
-    );
+    let (as_told, mut effects) = trial(shop, asked, order, event.clone());
     if let Some(Effect::Refuse(refusal)) = effects.pop() {
-        return refused(asked, order, refusal);
+        return refused(shop, asked, &as_told, refusal);
     }
     let Some(answer) = proxy::stream(&asked.settings.upstream, upstream).await else {
         return asked.problem(StatusCode::BAD_GATEWAY, "problem.upstream");
     };
-    match shop
-        .handle(&order.token, event)
-        .await
-        .map(|(_, mut effects)| effects.pop())
-    {
-        Ok(Some(Effect::Pass)) => {}
-        Ok(Some(Effect::Refuse(refusal))) => return refused(asked, order, refusal),
-        Ok(_) => return asked.refusal(Refusal::NotPaid),
-        Err(fault) => return asked.fault(&fault),
+    if let Err(response) = pass(shop, asked, &order.token, event).await {
+        return response;
     }
     let (head, body) = answer.into_parts();
     let length = proxy::length(&head.headers);
@@ -251,17 +297,11 @@ pub(super) async fn service(
         return asked.problem(StatusCode::NOT_FOUND, "problem.not_found");
     };
     let base = format!("/orders/{token}/goods/");
-    let (mut trial, mut effects) = (order.clone(), Vec::new());
-    trial.handle(
-        &asked.settings.rules,
-        shop.now_ms(),
-        Event::Enter,
-        &mut effects,
-    );
-    if let Some(Effect::Refuse(refusal)) = effects.pop() {
-        // That its time is over is stored too.
-        let _ = shop.handle(&token, Event::Enter).await;
-        return refused(&asked, &order, refusal);
+    if let Some(Effect::Refuse(_)) = trial(&shop, &asked, &order, Event::Enter).1.pop()
+        // That its time is over is stored.
+        && let Err(response) = pass(&shop, &asked, &token, Event::Enter).await
+    {
+        return response;
     }
     let Some(request) = proxy::request(request, &base, upstream) else {
         return asked.problem(StatusCode::BAD_REQUEST, "problem.not_found");
@@ -274,15 +314,8 @@ pub(super) async fn service(
         }
     };
     // Its time begins when it has answered.
-    match shop
-        .handle(&token, Event::Enter)
-        .await
-        .map(|(_, mut effects)| effects.pop())
-    {
-        Ok(Some(Effect::Pass)) => {}
-        Ok(Some(Effect::Refuse(refusal))) => return refused(&asked, &order, refusal),
-        Ok(_) => return asked.refusal(Refusal::NotPaid),
-        Err(fault) => return asked.fault(&fault),
+    if let Err(response) = pass(&shop, &asked, &token, Event::Enter).await {
+        return response;
     }
     let (head, body) = proxy::answer(answer, &base, upstream).into_parts();
     let length = proxy::length(&head.headers);

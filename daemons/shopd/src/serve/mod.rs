@@ -9,6 +9,7 @@
 //! | `POST /orders/{token}/method` | customer | chooses one (`server`), or has one looked for (`name`) |
 //! | `GET /orders/{token}/pay/{reference}` | customer | the form of an invoice, which goes to the billing server |
 //! | `GET /orders/{token}/goods` | customer | the file, by ranges too, or the stream |
+//! | `POST /orders/{token}/lost` | customer | says that a file did not arrive: once it may be fetched again |
 //! | `/orders/{token}/goods/...` | customer | the service |
 //! | `POST /acknowledgements` | billing server | that an invoice was paid |
 
@@ -57,6 +58,7 @@ pub fn router(shop: &Arc<Shop>) -> Router {
         .route("/orders/{token}/method", post(methods::choose))
         .route("/orders/{token}/pay/{reference}", get(order::pay))
         .route("/orders/{token}/goods", get(deliver::deliver))
+        .route("/orders/{token}/lost", post(deliver::lost))
         .route("/orders/{token}/goods/", any(deliver::service_root))
         .route("/orders/{token}/goods/{*path}", any(deliver::service))
         .route("/acknowledgements", post(acknowledge::take))

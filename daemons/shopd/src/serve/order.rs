@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use tollwire_invoice::BillingServer;
 use tollwire_web::Peer;
 
-use super::{Asked, methods};
+use super::{Asked, deliver, methods};
 use crate::order::State as OrderState;
 use crate::order::{Issued, Order};
 use crate::pages;
@@ -42,7 +42,8 @@ async fn page(shop: &Shop, asked: &Asked, peer: &Peer, token: &str, looks_again:
     }
     let server = order.invoices.last().and_then(server);
     let name = server.map_or_else(String::new, |server| server.name);
-    pages::order(&asked.view, &order, &name, looks_again).into_response()
+    let lost = deliver::lost_token(shop, asked, &order);
+    pages::order(&asked.view, &order, &name, looks_again, lost.as_deref()).into_response()
 }
 
 fn server(invoice: &Issued) -> Option<BillingServer> {

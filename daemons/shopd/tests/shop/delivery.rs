@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use axum::http::StatusCode;
 
-use crate::shop::{Shop, header, song};
+use crate::shop::{Shop, header, location, song, value};
 
 /// Fetches over a connection of its own, and breaks it after so many octets of the body.
 fn fetch_and_break(shop: &Shop, path: &str, after: usize) -> Vec<u8> {
@@ -131,4 +131,29 @@ async fn transfers_of_one_order_at_once_are_bounded() {
         assert!(std::time::Instant::now() < end, "its place is not free");
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
+}
+
+#[tokio::test]
+async fn who_says_that_nothing_arrived_may_fetch_it_once_more() {
+    let (shop, bank) = Shop::with_song(1_000, "").await;
+    let order = shop.paid("song", &bank).await;
+    let goods = format!("{order}/goods");
+    assert_eq!(shop.get(&goods).await.body.len(), 1_000);
+    let spent = shop.get(&goods).await;
+    assert_eq!(spent.status, StatusCode::GONE);
+    let token = value(&spent.text(), "token");
+    let path = format!("{order}/lost");
+    let forged = shop.post(&path, &[("token", "00")]).await;
+    assert_eq!(forged.status, StatusCode::FORBIDDEN);
+    assert_eq!(shop.get(&goods).await.status, StatusCode::GONE);
+    assert_eq!(
+        location(&shop.post(&path, &[("token", &token)]).await),
+        order
+    );
+    assert_eq!(shop.get(&goods).await.body.len(), 1_000);
+    let again = shop.get(&goods).await;
+    assert_eq!(again.status, StatusCode::GONE);
+    assert!(!again.text().contains("/lost"));
+    shop.post(&path, &[("token", &token)]).await;
+    assert_eq!(shop.get(&goods).await.status, StatusCode::GONE);
 }
