@@ -10,7 +10,7 @@ use axum::http::header::{
     ACCEPT_RANGES, ALLOW, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
     IF_RANGE, RANGE, RETRY_AFTER,
 };
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use tollwire_web::headers::Content;
 use tollwire_web::range::{content_range, unsatisfied};
@@ -24,6 +24,22 @@ use crate::order::{Effect, Event, Order, Refusal, Version};
 use crate::pages;
 use crate::shop::Shop;
 
+/// What browsers say of a request that nobody has asked for yet (Fetch, "Sec-Purpose"; older ones say `Purpose`).
+const PREFETCH: [HeaderName; 2] = [
+    HeaderName::from_static("sec-purpose"),
+    HeaderName::from_static("purpose"),
+];
+
+/// Whether a browser fetches it only because somebody may want it: nothing is delivered to a guess.
+fn is_guess(asked: &Asked) -> bool {
+    let says = |name: HeaderName| {
+        asked
+            .header(name)
+            .is_some_and(|it| it.starts_with("prefetch"))
+    };
+    PREFETCH.into_iter().any(says)
+}
+
 /// The file or the stream of an order; of a service, its first page.
 pub(super) async fn deliver(
     State(shop): State<Arc<Shop>>,
@@ -35,6 +51,9 @@ pub(super) async fn deliver(
         Ok(order) => order,
         Err(fault) => return asked.fault(&fault),
     };
+    if is_guess(&asked) {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
     let is_head = request.method() == Method::HEAD;
     match &order.bought.kind {
         Kind::File { path, content_type } => {
@@ -296,6 +315,9 @@ pub(super) async fn service(
     let Kind::Service { upstream, .. } = &order.bought.kind else {
         return asked.problem(StatusCode::NOT_FOUND, "problem.not_found");
     };
+    if is_guess(&asked) {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
     let base = format!("/orders/{token}/goods/");
     if let Some(Effect::Refuse(_)) = trial(&shop, &asked, &order, Event::Enter).1.pop()
         // That its time is over is stored.

@@ -59,6 +59,11 @@ async fn a_song_is_bought_paid_and_delivered_once() {
     assert_eq!(header(&head, "accept-ranges"), "bytes");
     assert_eq!(shop.state(&order).await, "paid", "a look is no delivery");
 
+    let guessed = [("sec-purpose", "prefetch;prerender")];
+    let guess = shop.get_with(&goods, &guessed).await;
+    assert_eq!(guess.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(shop.state(&order).await, "paid", "nor is a guess");
+
     let delivered = shop.get(&goods).await;
     assert_eq!(delivered.status, StatusCode::OK);
     assert_eq!(delivered.body, song(300_000));
