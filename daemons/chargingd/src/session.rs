@@ -43,7 +43,25 @@ pub struct Session {
     /// Set when the session is over, milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_unix_ms: Option<i64>,
+    /// That a billing server paid, or gave back, an invoice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invoice: Option<Invoiced>,
 }
+
+/// An invoice that was paid or given back: known for as long as its billing server may ask again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invoiced {
+    /// Whose the money is, less the fee.
+    pub provider: Box<str>,
+    /// What the billing server keeps, micro-units.
+    pub fee_micro: i64,
+    /// Whether it is given back, or is itself a refund.
+    pub refunded: bool,
+}
+
+/// Milliseconds that an invoice is known for beyond any other closed session: a billing server may have been down for days with a
+/// payment whose answer it never heard, and a shop has a week to take or refuse one.
+const INVOICE_KNOWN_MS: i64 = 30 * 86_400_000;
 
 /// Services that draw on one purse together: what each of them holds, any of them may use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -308,7 +326,15 @@ impl Session {
             last: Answered::to(request, Outcome::refused(0)),
             facts: Facts::default(),
             closed_unix_ms: None,
+            invoice: None,
         }
+    }
+
+    /// From when on a closed session counts as one that may be forgotten.
+    pub fn done_unix_ms(&self) -> Option<i64> {
+        let known = self.invoice.as_ref().map_or(0, |_| INVOICE_KNOWN_MS);
+        self.closed_unix_ms
+            .map(|closed| closed.saturating_add(known))
     }
 
     /// The ledger's key of what a request debits. Sessions are forgotten after a while and entries never: a client that

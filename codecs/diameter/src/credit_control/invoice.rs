@@ -18,6 +18,7 @@ const PROVIDER: u32 = 2;
 const FEE_MICRO: u32 = 3;
 const TAX_BASIS_POINTS: u32 = 4;
 const REFERENCE: u32 = 5;
+const DEBIT: u32 = 6;
 
 /// What a payment is for. Each is a Service-Parameter-Info whose value is text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct InvoiceParameters {
     pub tax_basis_points: u16,
     /// 5: the invoice's reference.
     pub reference: String,
+    /// 6, in a refund: Session-Id of the debit that is given back.
+    pub debit: Option<String>,
 }
 
 /// A parameter is missing, stands twice or makes no sense.
@@ -41,20 +44,22 @@ pub struct InvalidInvoice;
 impl InvoiceParameters {
     /// As AVPs of a request.
     pub fn to_infos(&self) -> Vec<ServiceParameterInfo> {
-        [
+        let all = [
             (SERVICE, self.service.clone()),
             (PROVIDER, self.provider.clone()),
             (FEE_MICRO, self.fee_micro.to_string()),
             (TAX_BASIS_POINTS, self.tax_basis_points.to_string()),
             (REFERENCE, self.reference.clone()),
-        ]
-        .into_iter()
-        .map(|(number, value)| ServiceParameterInfo {
-            service_parameter_type: number,
-            service_parameter_value: Bytes::from(value),
-            ..ServiceParameterInfo::default()
-        })
-        .collect()
+        ];
+        let debit = self.debit.iter().map(|debit| (DEBIT, debit.clone()));
+        all.into_iter()
+            .chain(debit)
+            .map(|(number, value)| ServiceParameterInfo {
+                service_parameter_type: number,
+                service_parameter_value: Bytes::from(value),
+                ..ServiceParameterInfo::default()
+            })
+            .collect()
     }
 
     /// Of a request; nothing if its context is another one.
@@ -77,6 +82,10 @@ impl InvoiceParameters {
                 _ => Err(InvalidInvoice),
             }
         };
+        let is_refund = request
+            .service_parameter_infos
+            .iter()
+            .any(|info| info.service_parameter_type == DEBIT);
         let fee_micro = text(FEE_MICRO)?.parse().map_err(|_| InvalidInvoice)?;
         let tax_basis_points = text(TAX_BASIS_POINTS)?
             .parse()
@@ -90,6 +99,7 @@ impl InvoiceParameters {
             fee_micro,
             tax_basis_points,
             reference: text(REFERENCE)?.into(),
+            debit: is_refund.then(|| text(DEBIT)).transpose()?.map(Into::into),
         }))
     }
 }
@@ -105,6 +115,7 @@ mod tests {
             fee_micro: 24_750,
             tax_basis_points: 1900,
             reference: "Zm9vYmFyZm9vYmFyZm9vYg".into(),
+            debit: None,
         }
     }
 
@@ -145,6 +156,12 @@ mod tests {
                 "{value}"
             );
         }
+        let refund = InvoiceParameters {
+            debit: Some("bill.test;billing;x;1".into()),
+            ..parameters()
+        };
+        let read = InvoiceParameters::of(&request(refund.to_infos()));
+        assert_eq!(read, Ok(Some(refund)));
         let mut long = infos.clone();
         long[1].service_parameter_value = "x".repeat(257).into();
         assert_eq!(InvoiceParameters::of(&request(long)), Err(InvalidInvoice));

@@ -28,7 +28,9 @@ use crate::account::Account;
 use crate::effect::Effect;
 use crate::ledger::{About, Commodity, revenue};
 use crate::rating::{Measure, Query};
-use crate::session::{Facts, Granted, Outcome, Price, Service, ServiceOutcome, Session, Sum};
+use crate::session::{
+    Facts, Granted, Invoiced, Outcome, Price, Service, ServiceOutcome, Session, Sum,
+};
 
 /// What an event is worth to this server.
 struct Priced {
@@ -39,6 +41,8 @@ struct Priced {
     units: u64,
     /// What the ledger's entries are for; they come to `amount_micro`.
     portions: Vec<Portion>,
+    /// The invoice that is paid or given back.
+    invoice: Option<InvoiceParameters>,
 }
 
 impl Core {
@@ -129,6 +133,15 @@ impl Core {
             service.shares = reserved.shares;
             service.granted = priced.units;
             service.free = reserved.free;
+        } else if let Some(invoice) = &priced.invoice
+            && let Some(debit) = &invoice.debit
+        {
+            // What was debited bounds what is given back, once.
+            if let Err(code) =
+                self.give_back(&account, invoice, debit, priced.amount_micro, effects)
+            {
+                return Outcome::refused(code.0);
+            }
         } else if priced.amount_micro > self.settings.max_refund_micro {
             tracing::warn!(
                 client = %request.origin_host, account = %account.name,
@@ -152,7 +165,7 @@ impl Core {
             now,
             request,
             &account,
-            (service, back, &priced.portions),
+            (service, back, &priced),
             outcome,
             effects,
         )
@@ -176,12 +189,14 @@ impl Core {
                     seconds: None,
                     units,
                     portions: vec![(amount_micro, About::default())],
+                    invoice: None,
                 },
                 Some(invoice) => Priced {
                     amount_micro,
                     seconds: None,
                     units: 0,
                     portions: portions(amount_micro, &invoice)?,
+                    invoice: Some(invoice),
                 },
             });
         }
@@ -212,7 +227,42 @@ impl Core {
             seconds,
             units,
             portions: vec![(amount_micro, Price::Tariff(tariff.clone()).about())],
+            invoice: None,
         })
+    }
+
+    /// Marks the debit of an invoice as given back, if it is just this one and was not yet.
+    fn give_back(
+        &mut self,
+        account: &Account,
+        invoice: &InvoiceParameters,
+        debit: &str,
+        amount_micro: i64,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), ResultCode> {
+        let before = self.sessions.get(debit).cloned();
+        let before = before.ok_or(ResultCode::UNKNOWN_SESSION_ID)?;
+        let same = before.account == account.name
+            && before.charged_micro() == amount_micro
+            && before.invoice
+                == Some(Invoiced {
+                    provider: invoice.provider.as_str().into(),
+                    fee_micro: invoice.fee_micro,
+                    refunded: false,
+                });
+        if !same {
+            tracing::warn!(
+                account = %account.name, debit, asked_micro = amount_micro,
+                "a refund is refused: that is not what was paid, or it has been given back"
+            );
+            return Err(ResultCode::AUTHORIZATION_REJECTED);
+        }
+        let mut after = before.clone();
+        if let Some(invoice) = &mut after.invoice {
+            invoice.refunded = true;
+        }
+        self.put(Some(&before), after, effects);
+        Ok(())
     }
 
     /// Moves the money, and remembers the answer.
@@ -221,12 +271,17 @@ impl Core {
         now: Now,
         request: &CreditControlRequest,
         account: &Account,
-        (service, back, portions): (Service, bool, &[Portion]),
+        (service, back, priced): (Service, bool, &Priced),
         mut outcome: Outcome,
         effects: &mut Vec<Effect>,
     ) -> Outcome {
         let mut session = Session {
             closed_unix_ms: Some(now.unix_ms),
+            invoice: priced.invoice.as_ref().map(|invoice| Invoiced {
+                provider: invoice.provider.as_str().into(),
+                fee_micro: invoice.fee_micro,
+                refunded: back,
+            }),
             ..Session::begin(request, account.name.clone(), vec![service], now.unix_ms)
         };
         let amount = sum_of(&session).map_or(0, |(amount, _)| amount);
@@ -234,7 +289,7 @@ impl Core {
         if back {
             let commodity = Commodity::Money(account.currency);
             let mut keys = Keys::of(now, session.entry_key(number));
-            for (part, about) in portions {
+            for (part, about) in &priced.portions {
                 let posting = Posting {
                     debit: &revenue(commodity),
                     credit: &account.name,
@@ -249,7 +304,13 @@ impl Core {
             }
             outcome.cost = Some((amount, Self::currency_number(account.currency)));
         } else {
-            self.spend_sum(now, &mut session, amount, (number, portions), effects);
+            self.spend_sum(
+                now,
+                &mut session,
+                amount,
+                (number, &priced.portions),
+                effects,
+            );
             let cost = session.charged_micro();
             outcome.cost = Some((cost, Self::currency_number(account.currency)));
         }

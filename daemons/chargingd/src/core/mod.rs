@@ -175,7 +175,7 @@ pub struct Core {
     due: BTreeSet<(i64, Box<str>)>,
     /// Open sessions by account.
     by_account: HashMap<Box<str>, BTreeSet<Box<str>>>,
-    /// Closed sessions by the time they were closed.
+    /// Closed sessions by the time from which on they may be forgotten.
     closed: BTreeSet<(i64, Box<str>)>,
     references: HashSet<String>,
     vouchers: voucher::Vouchers,
@@ -366,7 +366,7 @@ impl Core {
     }
 
     fn index(&mut self, session: &Session) {
-        match session.closed_unix_ms {
+        match session.done_unix_ms() {
             Some(closed) => {
                 self.closed.insert((closed, session.id.clone()));
             }
@@ -381,7 +381,7 @@ impl Core {
     }
 
     fn unindex(&mut self, session: &Session) {
-        match session.closed_unix_ms {
+        match session.done_unix_ms() {
             Some(closed) => {
                 self.closed.remove(&(closed, session.id.clone()));
             }

@@ -448,7 +448,7 @@ fn written_as(mutation: &Mutation) -> Result<Written<'_>, Cause> {
             &SESSION,
             vec![
                 (&*session.id).into(),
-                session.closed_unix_ms.into(),
+                session.done_unix_ms().into(),
                 json(session)?,
             ],
         ),

@@ -21,6 +21,7 @@ fn parameters(fee_micro: i64) -> InvoiceParameters {
         fee_micro,
         tax_basis_points: 1900,
         reference: "Zm9vYmFyZm9vYmFyZm9vYg".into(),
+        debit: None,
     }
 }
 
@@ -144,6 +145,83 @@ fn a_refund_takes_back_the_fee_too() {
     }
     assert_eq!(bench.balance("alice"), 10_000_000);
     assert_eq!(bench.settled(), (0, 0));
+    bench.check();
+}
+
+impl Bench {
+    fn give_back(&mut self, session: &str, debit: &str, amount: i64, fee: i64) -> u32 {
+        let mut request = payment(session, RefundAccount, amount, fee);
+        let named = InvoiceParameters {
+            debit: Some(debit.into()),
+            ..parameters(fee)
+        };
+        request.service_parameter_infos = named.to_infos();
+        self.send(request).result_code
+    }
+}
+
+#[test]
+fn a_debit_that_is_named_is_given_back_once_however_late() {
+    let mut bench = bench();
+    bench.core.set_settings(Settings::default());
+    bench.pay("p", DirectDebiting, 990_000, 24_751);
+    bench.pay("q", DirectDebiting, 500_000, 0);
+    let refused = ResultCode::AUTHORIZATION_REJECTED.0;
+    // Without a name operators' bound counts, which is zero by default.
+    assert_eq!(bench.pay("r", RefundAccount, 990_000, 24_751), refused);
+    assert_eq!(
+        bench.give_back("r", "none", 990_000, 24_751),
+        ResultCode::UNKNOWN_SESSION_ID.0
+    );
+    for (debit, amount, fee) in [
+        ("p", 990_001, 24_751),
+        ("p", 990_000, 24_750),
+        ("p", 1, 0),
+        ("q", 990_000, 24_751),
+    ] {
+        assert_eq!(
+            bench.give_back("r", debit, amount, fee),
+            refused,
+            "{debit} {amount}"
+        );
+    }
+    // A week later, and after a restart.
+    for day in 0..8 {
+        bench.wait(86_400);
+        bench.handle(Event::Tick);
+        assert_eq!(
+            bench.pay("p", DirectDebiting, 990_000, 24_751),
+            ResultCode::SUCCESS.0,
+            "day {day}"
+        );
+    }
+    bench.core = bench.restarted();
+    assert_eq!(
+        bench.balance("alice"),
+        8_510_000,
+        "a repeated payment is charged once"
+    );
+    for _ in 0..2 {
+        assert_eq!(
+            bench.give_back("r", "p", 990_000, 24_751),
+            ResultCode::SUCCESS.0
+        );
+    }
+    assert_eq!(bench.give_back("s", "p", 990_000, 24_751), refused);
+    assert_eq!(
+        bench.give_back("s", "r", 990_000, 24_751),
+        refused,
+        "a refund is no debit"
+    );
+    assert_eq!(bench.balance("alice"), 9_500_000);
+    assert_eq!(bench.settled(), (500_000, 0));
+    // At last it is forgotten.
+    bench.wait(40 * 86_400);
+    bench.handle(Event::Tick);
+    assert_eq!(
+        bench.give_back("t", "q", 500_000, 0),
+        ResultCode::UNKNOWN_SESSION_ID.0
+    );
     bench.check();
 }
 
