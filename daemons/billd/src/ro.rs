@@ -2,11 +2,10 @@
 //!
 //! What it is for goes in [`InvoiceParameters`]; a refund has the Session-Id of its debit beside, as parameter 6.
 
-use bytes::Bytes;
 use tollwire_diameter::credit_control::{
     CcMoney, CcRequestType, CreditControlRequest, INVOICE_CONTEXT, InvoiceParameters,
     MultipleServicesCreditControl, MultipleServicesIndicator, RequestedAction,
-    RequestedServiceUnit, ServiceParameterInfo, SubscriptionId, SubscriptionIdType, UnitValue,
+    RequestedServiceUnit, SubscriptionId, SubscriptionIdType, UnitValue,
 };
 use tollwire_diameter::{CommandFlags, Message, ResultCode, Time, dictionary};
 
@@ -14,8 +13,6 @@ use crate::effect::CreditOrder;
 use crate::event::{CreditAction, CreditResult};
 use crate::payment::{Order, Subscription};
 
-/// Service-Parameter-Type of a refund's debit: its Session-Id.
-const DEBIT: u32 = 6;
 /// Octets of a text in a parameter.
 const LONGEST_PARAMETER: usize = 256;
 
@@ -54,21 +51,15 @@ pub fn request(parties: &Parties, credit: &CreditOrder) -> Message {
     let in_services = !services.is_empty();
     let debit = session_id(parties, order, credit.attempt);
     let refund = credit.action == CreditAction::Refund;
-    let mut parameters = InvoiceParameters {
+    let parameters = InvoiceParameters {
         service: cut(&invoice.title, LONGEST_PARAMETER).into(),
         provider: cut(&order.provider, LONGEST_PARAMETER).into(),
         fee_micro: order.fee_micro,
         tax_basis_points: invoice.tax_basis_points,
         reference: invoice.reference.clone(),
+        debit: refund.then(|| debit.clone()),
     }
     .to_infos();
-    if refund {
-        parameters.push(ServiceParameterInfo {
-            service_parameter_type: DEBIT,
-            service_parameter_value: Bytes::from(debit.clone()),
-            ..ServiceParameterInfo::default()
-        });
-    }
     let request = CreditControlRequest {
         session_id: match refund {
             true => format!("{debit};refund"),

@@ -11,7 +11,7 @@ use super::{CreditControlRequest, ServiceParameterInfo};
 pub const INVOICE_CONTEXT: &str = "billing@tollwire";
 
 /// Octets of a text at the most.
-const LONGEST: usize = 256;
+const LONGEST: usize = 512;
 
 const SERVICE: u32 = 1;
 const PROVIDER: u32 = 2;
@@ -163,7 +163,7 @@ mod tests {
         let read = InvoiceParameters::of(&request(refund.to_infos()));
         assert_eq!(read, Ok(Some(refund)));
         let mut long = infos.clone();
-        long[1].service_parameter_value = "x".repeat(257).into();
+        long[1].service_parameter_value = "x".repeat(513).into();
         assert_eq!(InvoiceParameters::of(&request(long)), Err(InvalidInvoice));
         let mut other = request(infos);
         other.service_context_id = "32274@3gpp.org".into();
