@@ -2,38 +2,31 @@
 //! them.
 //!
 //! ```text
-//! TLS, a certificate perhaps -> rate of the source -> token or certificate -> role -> admin's route
+//! TLS, a certificate perhaps -> rate of the source (tollwire-web) -> token or certificate -> role -> admin's route
 //! ```
 
 mod access;
 mod config;
-mod limit;
 mod serve;
 mod table;
 
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS,
-};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::time::Instant;
 use tollwire_runtime::admin::Problem;
+use tollwire_web::Peer;
 
 pub use config::Config;
 pub(crate) use serve::Server;
 
 use crate::caller::Caller;
 use access::Access;
-use limit::Limit;
 use table::Need;
 
 /// The description of the routes, OpenAPI 3.1.
@@ -43,20 +36,12 @@ const LARGEST_BODY: usize = 1 << 18;
 /// Octets of a token.
 const LONGEST_TOKEN: usize = 512;
 
-/// Who is at the other end of a connection.
-#[derive(Debug, Clone)]
-struct Connection {
-    source: IpAddr,
-    /// The names in his certificate, which an authority of ours has signed.
-    names: Arc<[String]>,
-}
+/// Requests that an unknown token takes from what its source may ask.
+const WRONG: u32 = 5;
 
 /// What every request needs.
 struct Gate {
     access: Mutex<Arc<Access>>,
-    limit: Mutex<Limit>,
-    timeout: Mutex<Duration>,
-    began: Instant,
 }
 
 /// The guarded routes.
@@ -65,7 +50,6 @@ fn router(routes: Router, gate: Arc<Gate>) -> Router {
         .route("/v1/openapi.json", get(openapi))
         .nest("/v1", routes)
         .fallback(nothing_here)
-        .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(from_fn_with_state(gate, guard))
 }
 
@@ -78,73 +62,46 @@ async fn nothing_here() -> Problem {
     Problem::not_found("no such route: GET /v1/openapi.json describes all")
 }
 
-async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
-    let mut response = match gate.admit(request) {
-        Ok((request, need, caller)) => {
-            let patience = gate.timeout.lock().map_or(Duration::ZERO, |it| *it);
-            match tokio::time::timeout(patience, next.run(request)).await {
-                Ok(response) => match caller {
-                    Some(caller) => {
-                        if response.status() == StatusCode::FORBIDDEN {
-                            tracing::warn!(
-                                who = caller.who(),
-                                "the API was asked for what a role may not do"
-                            );
-                        }
-                        table::allow_answer(need, &caller, &response)
-                            .map_or_else(IntoResponse::into_response, |()| response)
-                    }
-                    None => response,
-                },
-                Err(_) => {
-                    let what = "it took too long; what was asked for may have been done";
-                    Problem::unavailable(what).into_response()
-                }
-            }
-        }
-        Err(response) => *response,
+async fn guard(
+    State(gate): State<Arc<Gate>>,
+    peer: Peer,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (request, need, caller) = match gate.admit(request, &peer) {
+        Ok(admitted) => admitted,
+        Err(response) => return *response,
     };
-    let headers = response.headers_mut();
-    // Balances are nothing for caches.
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
+    let response = next.run(request).await;
+    let Some(caller) = caller else {
+        return response;
+    };
+    if response.status() == StatusCode::FORBIDDEN {
+        tracing::warn!(
+            who = caller.who(),
+            "the API was asked for what a role may not do"
+        );
+    }
+    table::allow_answer(need, &caller, &response)
+        .map_or_else(IntoResponse::into_response, |()| response)
 }
 
 impl Gate {
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
     /// The request, its route and its caller, or what is said instead.
     fn admit(
         &self,
         mut request: Request,
+        peer: &Peer,
     ) -> Result<(Request, Need, Option<Caller>), Box<Response>> {
         let refuse = |problem: Problem| Box::new(problem.into_response());
-        let connection = request.extensions().get::<Connection>().cloned();
-        let Some(connection) = connection else {
-            return Err(refuse(Problem::unavailable("who asks is not known")));
-        };
-        let waits = self.limit.lock().map_or(Ok(()), |mut limit| {
-            limit.request(connection.source, self.now_ms())
-        });
-        if let Err(seconds) = waits {
-            let what = format!("too many requests: try again in {seconds} s");
-            let mut response = refuse(Problem::new(StatusCode::TOO_MANY_REQUESTS, what));
-            response.headers_mut().insert(RETRY_AFTER, seconds.into());
-            return Err(response);
-        }
         let path = request.extensions().get::<MatchedPath>();
         let need = path.and_then(|path| table::need(request.method().as_str(), path.as_str()));
         if need == Some(Need::Nothing) {
             return Ok((request, Need::Nothing, None));
         }
-        let Some(caller) = self.caller(request.headers(), &connection) else {
-            if let Ok(mut limit) = self.limit.lock() {
-                limit.penalty(connection.source, self.now_ms());
-            }
-            tracing::warn!(source = %connection.source, "the API was asked without a token or certificate that it knows");
+        let Some(caller) = self.caller(request.headers(), peer) else {
+            peer.penalty(WRONG);
+            tracing::warn!(source = %peer.source, "the API was asked without a token or certificate that it knows");
             let what = "who asks? \"Authorization: Bearer TOKEN\", or a certificate with a role";
             let mut response = refuse(Problem::new(StatusCode::UNAUTHORIZED, what));
             let how = HeaderValue::from_static("Bearer");
@@ -169,11 +126,13 @@ impl Gate {
     }
 
     /// A token, if there is one, says who asks; otherwise the certificate does.
-    fn caller(&self, headers: &HeaderMap, connection: &Connection) -> Option<Caller> {
+    fn caller(&self, headers: &HeaderMap, peer: &Peer) -> Option<Caller> {
         let access = Arc::clone(&*self.access.lock().ok()?);
         let mut given = headers.get_all(AUTHORIZATION).iter();
         let Some(first) = given.next() else {
-            return access.of_certificate(&connection.names);
+            let certificate = peer.certificate.as_ref();
+            let names = certificate.map(|certificate| access::names(certificate));
+            return access.of_certificate(&names.unwrap_or_default());
         };
         let (scheme, token) = first.to_str().ok()?.split_once(' ')?;
         let is_token = scheme.eq_ignore_ascii_case("bearer")

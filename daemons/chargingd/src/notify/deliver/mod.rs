@@ -4,7 +4,6 @@ mod mail;
 mod segments;
 mod sip;
 mod sms;
-mod tls;
 mod webhook;
 
 use sha2::{Digest, Sha256};
