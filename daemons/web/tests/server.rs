@@ -157,8 +157,14 @@ async fn bodies_and_times_are_bounded() {
     };
     let fits = send("Content-Length: 1024".into(), "x".repeat(1024)).await;
     assert!(fits.ends_with("\r\n\r\n1024"), "{fits}");
-    let told = send("Content-Length: 1025".into(), String::new()).await;
-    assert_eq!(status(&told), "413");
+    let told = send(
+        "Content-Length: 1025\r\nExpect: 100-continue".into(),
+        String::new(),
+    )
+    .await;
+    assert_eq!(status(&told), "413", "before anything is sent");
+    let sent = send("Content-Length: 900000".into(), "x".repeat(900_000)).await;
+    assert_eq!(status(&sent), "413", "a client that sends all is told");
     let chunk = format!("401\r\n{}\r\n0\r\n\r\n", "x".repeat(1025));
     let streamed = send("Transfer-Encoding: chunked".into(), chunk).await;
     assert_eq!(status(&streamed), "413", "{streamed}");
@@ -344,7 +350,7 @@ async fn without_tls_it_stays_on_this_host() {
     assert_eq!(key, "web.tls_certificate_file");
     assert!(Server::start(&config, who()).await.is_err());
     let nowhere = Config::default();
-    assert_eq!(nowhere.validate("web"), Ok(()));
+    assert_eq!(nowhere.validate("web").unwrap_err().key, "web.listen");
     assert_eq!(
         Server::start(&nowhere, who()).await.unwrap().address(),
         None

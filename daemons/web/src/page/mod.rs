@@ -163,7 +163,7 @@ impl Page {
         self
     }
 
-    /// Links to itself in the other languages: `path` is its own path, `?lang=` is added.
+    /// Links to itself in the other languages: `path` is its own path, perhaps with a query; `lang=` is added.
     pub fn languages(mut self, path: &str) -> Self {
         self.address = Some(path.to_owned());
         self
@@ -227,11 +227,16 @@ impl Page {
         let Some(path) = self.address.as_ref().filter(|_| !others.is_empty()) else {
             return html! {};
         };
+        let more = if path.contains('?') {
+            "&lang="
+        } else {
+            "?lang="
+        };
         html! {
             nav aria-label=(self.words.text("frame.languages")) {
                 ul {
                     @for (tag, name) in others {
-                        li { a lang=(tag) hreflang=(tag) href={ (path) "?lang=" (tag) } { (name) } }
+                        li { a lang=(tag) hreflang=(tag) href={ (path) (more) (tag) } { (name) } }
                     }
                 }
             }

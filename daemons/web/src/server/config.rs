@@ -110,6 +110,12 @@ impl Config {
         if self.hsts_seconds > 63_072_000 {
             return invalid("hsts_seconds", "0 to 63072000 (two years)");
         }
+        if self.listen.is_none() && self.socket.is_none() {
+            return invalid(
+                "listen",
+                "is missing: an address and port, or name socket, for a proxy on this host",
+            );
+        }
         if self.tls_key_file.is_some() != self.is_secure() {
             return invalid(
                 "tls_key_file",

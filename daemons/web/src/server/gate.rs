@@ -7,15 +7,20 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::header::{CONTENT_LENGTH, RETRY_AFTER};
+use axum::http::header::{CONTENT_LENGTH, EXPECT, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use http_body_util::Limited;
+use http_body_util::{BodyExt, Limited};
 
 use super::Config;
 use super::peer::{Peer, Rate};
 use crate::headers;
+
+/// Octets of a body that is too large that are read all the same, and how long: a client that is still sending when the
+/// connection is closed may never see the answer (RFC 9112 9.6).
+const DISCARDED: usize = 1 << 20;
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why a request does not come to its handler, or not back from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +112,9 @@ impl Gate {
         let length = (headers.get(CONTENT_LENGTH))
             .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if length.is_some_and(|length| length > self.largest_body as u64) {
+            if !headers.contains_key(EXPECT) {
+                let _ = tokio::time::timeout(PATIENCE, discard(request.into_body())).await;
+            }
             return self.refusal(Refusal::TooLarge, &headers);
         }
         let request = request.map(|body| Body::new(Limited::new(body, self.largest_body)));
@@ -116,6 +124,11 @@ impl Gate {
             Err(_) => self.refusal(Refusal::TooSlow, &headers),
         }
     }
+}
+
+async fn discard(body: Body) {
+    let mut body = Limited::new(body, DISCARDED);
+    while let Some(Ok(_)) = body.frame().await {}
 }
 
 /// The guarded routes.
