@@ -89,7 +89,7 @@ async fn what_others_name_leads_to_the_internet_alone() {
             .unwrap_err();
         // What is no address to the resolver is not called either.
         let is_name = host.starts_with("0x") || host.starts_with('2') || host == "0";
-        let refused = matches!(&error, ClientError::Refused(why) if why.contains("allow_private"));
+        let refused = matches!(&error, ClientError::Refused(why) if why.contains("allow_networks"));
         assert!(
             refused || is_name && matches!(error, ClientError::Unreachable(_)),
             "{host}: {error:?}"

@@ -319,7 +319,7 @@ impl Shared {
             .collect();
         if allowed.is_empty() && !found.is_empty() {
             return Err(ClientError::Refused(format!(
-                "{} is not on the Internet: see allow_private and allow_networks",
+                "{} is not on the Internet: see allow_networks",
                 target.host
             )));
         }
