@@ -28,7 +28,7 @@ netns: packages
 fuzz: packages
 	tests/fuzz/run
 
-# Two phones and a prepaid balance for a few seconds; a message that is paid for; services that are found.
+# Two phones and a prepaid balance for a few seconds; a message that is paid for; services that are found; a shop.
 demo: packages
 	$(CARGO) build --workspace --bins
 	$(CARGO) run --quiet --package tollwire-harness --bin demo

@@ -1,8 +1,9 @@
 //! `make demo`: a prepaid call through a real gate, stage by stage; then a short message that a third
-//! party pays for; then a customer's service accounts; then billing servers that are found on the network. `demo call`,
-//! `demo sms`, `demo service` and `demo slp` show one of them.
+//! party pays for; then a customer's service accounts; then billing servers that are found on the network, and a shop whose
+//! customers pay with them. `demo call`, `demo sms`, `demo service`, `demo slp` and `demo shop` show one of them.
 
 mod service;
+mod shop;
 mod slp;
 mod sms;
 
@@ -33,6 +34,9 @@ fn main() {
     }
     if wants("slp") {
         slp::show();
+    }
+    if wants("shop") {
+        shop::show();
     }
 }
 
