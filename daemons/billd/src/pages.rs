@@ -45,6 +45,17 @@ fn time(seconds: i64) -> String {
         .unwrap_or_default()
 }
 
+/// What of the sum is tax, micro-units: rounded half away from zero to the currency's minor unit, as on the customer's monthly
+/// invoice.
+fn contained_tax(invoice: &Invoice) -> i64 {
+    let points = i128::from(invoice.tax_basis_points);
+    let decimals = u32::from(invoice.currency.exponent().unwrap_or(2));
+    let unit = 10_i128.pow(6_u32.saturating_sub(decimals));
+    let whole = (10_000 + points) * unit;
+    let units = (2 * i128::from(invoice.amount_micro) * points + whole) / (2 * whole);
+    i64::try_from(units * unit).unwrap_or(0)
+}
+
 /// What a form is to be filled in with, and what is wrong with it.
 #[derive(Debug, Clone, Default)]
 pub struct Filled<'a> {
@@ -103,12 +114,7 @@ impl Pages<'_> {
         let words = self.words;
         let amount = self.amount(invoice.amount_micro, invoice.currency);
         let points = i128::from(invoice.tax_basis_points);
-        // What of the gross sum is tax, for showing: rounded to the micro-unit.
-        let tax = i128::from(invoice.amount_micro) * points / (10_000 + points);
-        let tax = self.amount(
-            i64::try_from(tax / 10_000 * 10_000).unwrap_or(0),
-            invoice.currency,
-        );
+        let tax = self.amount(contained_tax(invoice), invoice.currency);
         let rate = match invoice.tax_basis_points % 100 {
             0 => (invoice.tax_basis_points / 100).to_string(),
             rest => format!("{}.{rest:02}", invoice.tax_basis_points / 100),
@@ -281,10 +287,48 @@ impl Pages<'_> {
         }
     }
 
+    /// There is no page of that address.
+    pub fn nowhere(&self) -> Page {
+        let content = html! { p { (self.words.text("home.missing")) } };
+        self.page("home.title", content)
+            .status(StatusCode::NOT_FOUND)
+    }
+
     /// There is nothing of that name.
     pub fn missing(&self) -> Page {
         let content = html! { p { (self.words.text("receipt.missing")) } };
         self.page("receipt.title", content)
             .status(StatusCode::NOT_FOUND)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tax_is_rounded_as_on_the_monthly_invoice() {
+        let mut invoice = Invoice {
+            iss: "https://shop.example".into(),
+            aud: String::new(),
+            provider: "Shop".into(),
+            reference: String::new(),
+            provider_reference: "1".into(),
+            title: "A film".into(),
+            amount_micro: 9_990_000,
+            currency: Currency::EUR,
+            tax_basis_points: 1_900,
+            acknowledgement_url: String::new(),
+            service_url: String::new(),
+            iat: 0,
+            exp: 1,
+            via: Vec::new(),
+        };
+        // 1.59504...
+        assert_eq!(contained_tax(&invoice), 1_600_000);
+        invoice.currency = Currency::JPY;
+        assert_eq!(contained_tax(&invoice), 2_000_000);
+        invoice.tax_basis_points = 0;
+        assert_eq!(contained_tax(&invoice), 0);
     }
 }

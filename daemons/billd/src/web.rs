@@ -36,7 +36,11 @@ use crate::pages::Problem;
 /// All routes below `base`.
 pub(crate) fn router(app: &App, base: &str) -> Router {
     let at = |path: &str| format!("{base}/{path}");
-    Router::new()
+    let router = match base {
+        "" => Router::new(),
+        base => Router::new().route(base, get(plain::home)),
+    };
+    router
         .route(&at(""), get(plain::home))
         .route(&at("keys.json"), get(plain::keys))
         .route(&at("form.json"), get(plain::form))
@@ -49,6 +53,7 @@ pub(crate) fn router(app: &App, base: &str) -> Router {
             post(acknowledge::acknowledge),
         )
         .merge(app.frame().routes())
+        .fallback(plain::nowhere)
         .with_state(app.clone())
 }
 

@@ -204,8 +204,10 @@ fn an_unknown_method_that_the_customer_names_is_found_and_every_page_can_be_used
     look(&mut browser, "no-such-page");
     browser.open("https://bank.example/pay/invoice?invoice=nothing");
     look(&mut browser, "no-invoice");
-    browser.open("https://bank.example/pay/");
+    browser.open("https://bank.example/pay");
     look(&mut browser, "what-a-bank-is");
+    browser.open("https://bank.example/elsewhere");
+    look(&mut browser, "not-of-the-bank");
     browser.open("https://bank.example/pay/receipts/nothing");
     look(&mut browser, "no-receipt");
     assert_eq!(market.balance("bob"), 17_500_000);

@@ -226,18 +226,20 @@ fn goods_are_served_once_and_again_only_where_the_transfer_broke_off() {
 
 #[test]
 fn what_cannot_be_paid_says_why_and_charges_nothing() {
+    const WHO: &str = "somebody.without.money";
+    const SECRET: &str = "correct.horse.battery";
     let market = Market::open(Setup::default());
     market.make_account("poor", "EUR", 2_499_999);
     let bank = &market.banks["bank.example"];
-    bank.add_customer("poor", "prepaid", "poor", "4711");
+    bank.add_customer(WHO, "prepaid", "poor", SECRET);
     let key = bank.thumbprint();
     let mut customer = market.customer();
     let billed = customer.bill("shop.example", "song", &key);
-    let fields = [("account", "poor"), ("pin", "4711")];
-    let missing = customer.pay(&billed, &[("account", "poor")]).expect(422);
+    let fields = [("account", WHO), ("pin", SECRET)];
+    let missing = customer.pay(&billed, &[("account", WHO)]).expect(422);
     assert!(missing.text().contains("PIN"), "{}", missing.text());
     let wrong = customer
-        .pay(&billed, &[("account", "poor"), ("pin", "4712")])
+        .pay(&billed, &[("account", WHO), ("pin", "4712")])
         .expect(403);
     assert!(
         wrong.text().contains("That is not right"),
@@ -266,10 +268,25 @@ fn what_cannot_be_paid_says_why_and_charges_nothing() {
         "other octets"
     );
     assert_eq!(market.balance("poor"), 0);
+    // What identifies the customer has never been at the shop, and the bank has no PIN to lose.
+    for (name, secret) in [
+        ("shop.example", WHO),
+        ("shop.example", SECRET),
+        ("bank.example", SECRET),
+    ] {
+        for file in ["log", "db", "db-wal"] {
+            let path = market.scratch.path().join(format!("{name}.{file}"));
+            let octets = std::fs::read(&path).unwrap_or_default();
+            let found = octets
+                .windows(secret.len())
+                .any(|part| part == secret.as_bytes());
+            assert!(!found, "{} has {secret}", path.display());
+        }
+    }
     // Who guesses PINs waits, whoever he says he is.
     let billed = customer.bill("shop.example", "song", &key);
     let waits = (0..12).any(|_| {
-        let answer = customer.pay(&billed, &[("account", "poor"), ("pin", "0000")]);
+        let answer = customer.pay(&billed, &[("account", WHO), ("pin", "0000")]);
         answer.status == 429 && answer.header("retry-after").is_some()
     });
     assert!(waits, "as many PINs as he likes");

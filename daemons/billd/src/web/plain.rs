@@ -26,6 +26,16 @@ pub(super) async fn home(
     app.pages(&live, &words).home().into_response()
 }
 
+pub(super) async fn nowhere(
+    State(app): State<App>,
+    RawQuery(raw): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let live = app.live();
+    let words = live.messages.choose(query(&raw).lang(), &headers);
+    app.pages(&live, &words).nowhere().into_response()
+}
+
 pub(super) async fn keys(State(app): State<App>) -> Json<JwkSet> {
     let live = app.live();
     Json(JwkSet {
