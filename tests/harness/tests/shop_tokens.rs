@@ -22,8 +22,8 @@ fn jwcrypto_makes_invoices_and_checks_acknowledgements() {
             .args([&certificate, &key, &market.internet.trust_file()])
             .args(["alice", "4711", algorithm]);
         let said = run(&mut shop);
-        let expected = "key EC thumbprint of 43\nform fields account,pin\naltered 422\nanother key 422\npaid 303\n\
-            again 303 True\nacknowledged ES256 True\nbound 12\nnot by another key\n";
+        let expected = "key OKP thumbprint of 43\nform fields account,pin\naltered 422\nanother key 422\npaid 303\n\
+            again 303 True\nacknowledged EdDSA True\nbound 12\nnot by another key\n";
         assert_eq!(said, expected);
         market.wait_for_settled("bank.example");
         assert_eq!(market.balance("alice"), left);

@@ -264,7 +264,7 @@ impl Market {
     /// When there is none.
     #[must_use]
     pub fn bank_key(&self, bank: &str) -> SigningKey {
-        let path = self.banks[bank].daemon.file("key");
+        let path = self.banks[bank].daemon.file("acknowledgement");
         SigningKey::from_pem(&fs::read_to_string(path).expect("a key")).expect("a key")
     }
 
@@ -302,7 +302,7 @@ impl Market {
             agent.registration_socket(),
         );
         if !config.contains("[acknowledgement]") {
-            text.push_str("[acknowledgement]\nkey_file = \"@key@\"\nfirst_wait_ms = 50\nlongest_wait_seconds = 1\n");
+            text.push_str("[acknowledgement]\nkey_file = \"@acknowledgement@\"\nfirst_wait_ms = 50\nlongest_wait_seconds = 1\n");
         }
         if !config.contains("[secrets]") {
             text.push_str("[secrets]\nmemory_kib = 64\npasses = 1\n");
