@@ -231,14 +231,11 @@ fn every_state_of_an_invoice_survives() {
         "other octets"
     );
     // Delivered: spent, also across a death.
-    again(&mut market);
     wait_until("the link to be spent", PATIENCE, || {
-        customer
-            .visitor
-            .get(&second.order)
-            .text()
-            .contains("used up")
+        let page = customer.visitor.get(&second.order);
+        page.text().contains("used up")
     });
+    again(&mut market);
     assert_eq!(
         customer
             .visitor

@@ -71,6 +71,7 @@ fn an_invoice_is_handed_on_to_another_billing_server_and_never_in_a_circle() {
     );
     assert_eq!(market.balance("alice"), 2_500_000);
     // The go-between is owed by the bank what it owes the shop.
+    market.wait_for_settled("card.example");
     assert_eq!(market.balance("owed-by-bank"), -2_500_000);
     let states: Vec<Value> = market.banks["card.example"]
         .payments()
