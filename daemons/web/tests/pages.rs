@@ -65,6 +65,7 @@ fn a_page_can_be_read_by_all() {
         "name=\"method\" value=\"b\" required checked>",
         "Diese Seite sieht alle 5 Sekunden nach.",
         "<a href=\"/pay/a?refresh=off\">Nicht mehr nachsehen</a>",
+        "<section class=\"scroll\" aria-label=\"Zahlungen\" tabindex=\"0\"><table>",
         "<th scope=\"col\" class=\"number\">Betrag</th>",
         "<footer><ul><li><a href=\"/imprint\">Impressum</a>",
     ] {

@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
@@ -163,7 +164,15 @@ async fn bodies_and_times_are_bounded() {
     )
     .await;
     assert_eq!(status(&told), "413", "before anything is sent");
-    let sent = send("Content-Length: 900000".into(), "x".repeat(900_000)).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head =
+        "POST /length HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 9000\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // Time for a fault alone: an answer and an end that come too early would be seen here.
+    let _ = timeout(Duration::from_millis(200), stream.readable()).await;
+    stream.write_all(&[b'x'; 4500]).await.unwrap();
+    let _ = timeout(Duration::from_millis(200), stream.readable()).await;
+    let sent = talk(stream, &"x".repeat(4500)).await;
     assert_eq!(status(&sent), "413", "a client that sends all is told");
     let chunk = format!("401\r\n{}\r\n0\r\n\r\n", "x".repeat(1025));
     let streamed = send("Transfer-Encoding: chunked".into(), chunk).await;

@@ -27,7 +27,7 @@ pub fn alert(kind: Kind, content: Markup) -> Markup {
 pub fn table(caption: &str, headings: &[&str], rows: &[Vec<Markup>], numbers: &[usize]) -> Markup {
     let class = |at: usize| numbers.contains(&at).then_some("number");
     html! {
-        div class="scroll" role="region" aria-label=(caption) tabindex="0" {
+        section class="scroll" aria-label=(caption) tabindex="0" {
             table {
                 caption { (caption) }
                 thead { tr { @for (at, heading) in headings.iter().enumerate() {
