@@ -335,8 +335,9 @@ impl Driver {
     fn forget(&self) {
         let live = self.app.live();
         let days = i64::from(live.config.store.keep_days);
-        let before = Now::read().unix_ms.saturating_sub(days * 86_400_000);
-        let call = self.database.call(move |tx| store::forget(tx, before));
+        let now = Now::read().unix_ms;
+        let before = now.saturating_sub(days * 86_400_000);
+        let call = (self.database).call(move |tx| store::forget(tx, now, before));
         tokio::spawn(async move {
             match call.await {
                 Ok(0) => {}

@@ -57,6 +57,8 @@ pub enum Begun {
     Known(Box<Payment>),
     /// Another invoice of the same shop with the same reference was there.
     Reference(Box<Payment>),
+    /// Too many have been handed on and not come back: anybody's invoice may be handed on.
+    Full,
 }
 
 /// What happened.

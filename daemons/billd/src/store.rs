@@ -20,6 +20,10 @@ pub type Error = rusqlite::Error;
 
 /// Lists are cut after so many rows.
 pub const LONGEST_LIST: u32 = 10_000;
+/// Payments that wait for onward servers, at the most.
+const MOST_FORWARDED: u32 = 100_000;
+/// How long what was handed on is waited for: an invoice is good for a week, and its acknowledgement another. Milliseconds.
+const FORWARDED_MS: i64 = 15 * 86_400_000;
 
 const COLUMNS: &str = "id, token, invoice, shop_key, provider, fee_micro, login, account, number, rating_group, \
      state, attempt, cause, created_ms, paid_ms, changed_ms, acknowledgement, onward";
@@ -108,6 +112,9 @@ pub fn begin(connection: &Connection, order: &Order, at_ms: i64) -> Result<Begun
                 Some(same) => return Ok(Begun::Reference(Box::new(same))),
                 None => {}
             }
+            if order.onward.is_some() && is_full(connection)? {
+                return Ok(Begun::Full);
+            }
             insert(connection, order, at_ms)?;
             let stored = one(connection, "id = ?1", [order.id.as_str()])?;
             let stored = stored.ok_or(Error::QueryReturnedNoRows)?;
@@ -134,6 +141,15 @@ pub fn begin(connection: &Connection, order: &Order, at_ms: i64) -> Result<Begun
     let stored = one(connection, "id = ?1", [order.id.as_str()])?;
     let stored = stored.ok_or(Error::QueryReturnedNoRows)?;
     Ok(Begun::Stored(Box::new(stored)))
+}
+
+/// Whether as many wait for onward servers as may.
+fn is_full(connection: &Connection) -> Result<bool, Error> {
+    let sql = "SELECT count(*) FROM (SELECT 1 FROM payments WHERE state = 'forwarded' LIMIT ?1)";
+    let waiting: u32 = connection
+        .prepare_cached(sql)?
+        .query_row([MOST_FORWARDED], |row| row.get(0))?;
+    Ok(waiting >= MOST_FORWARDED)
 }
 
 fn parts(subscription: &Subscription) -> (Option<&str>, Option<&str>) {
@@ -338,17 +354,25 @@ pub fn list(
     rows.map(|row| row.map(PaymentView::from)).collect()
 }
 
-/// Forgets payments that were over before then. Their invoices have expired: none of them is taken again.
+/// Forgets payments that were over before then. Their invoices have expired: none of them is taken again. What was handed on
+/// and never came back goes sooner, when it can no longer be acknowledged.
 ///
 /// # Errors
 /// The database's.
-pub fn forget(connection: &Connection, before_ms: i64) -> Result<usize, Error> {
-    connection
+pub fn forget(connection: &Connection, now_ms: i64, before_ms: i64) -> Result<usize, Error> {
+    let lost = connection
+        .prepare_cached(
+            "DELETE FROM payments WHERE id IN (SELECT id FROM payments WHERE created_ms < ?1 AND state = 'forwarded' \
+             LIMIT 10000)",
+        )?
+        .execute([now_ms.saturating_sub(FORWARDED_MS)])?;
+    let old = connection
         .prepare_cached(
             "DELETE FROM payments WHERE id IN (SELECT id FROM payments WHERE changed_ms < ?1 \
-             AND state IN ('forwarded', 'refused', 'acknowledged', 'refunded') LIMIT 1000)",
+             AND state IN ('refused', 'acknowledged', 'refunded') LIMIT 10000)",
         )?
-        .execute([before_ms])
+        .execute([before_ms])?;
+    Ok(lost + old)
 }
 
 #[cfg(test)]

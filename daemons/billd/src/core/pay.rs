@@ -60,6 +60,7 @@ impl Core {
                 self.wait_for(&id, client, effects);
                 self.work_on(now, &id, effects);
             }
+            Begun::Full => reply(client, Reply::Busy, effects),
             Begun::Known(payment) => self.known(client, payer, *payment, effects),
             Begun::Reference(payment) => {
                 tracing::warn!(

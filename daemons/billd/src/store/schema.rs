@@ -43,4 +43,6 @@ CREATE TABLE customers (
     created_ms   INTEGER NOT NULL,
     CHECK ((account IS NULL) <> (number IS NULL))
 ) STRICT;
+", "
+CREATE INDEX payments_forwarded ON payments (created_ms) WHERE state = 'forwarded';
 "];

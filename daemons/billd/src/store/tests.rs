@@ -70,8 +70,10 @@ fn only_what_is_over_is_forgotten() {
         let to = Change::To { state, cause: 7 };
         change(&connection, &order.id, &to, 10).unwrap();
     }
-    assert_eq!(forget(&connection, 10).unwrap(), 0);
-    assert_eq!(forget(&connection, 11).unwrap(), 2);
+    begin(&connection, &fixture::handed_on(5), 1).unwrap();
+    assert_eq!(forget(&connection, FORWARDED_MS, 10).unwrap(), 0);
+    assert_eq!(forget(&connection, FORWARDED_MS, 11).unwrap(), 2);
+    assert_eq!(forget(&connection, FORWARDED_MS + 2, 11).unwrap(), 1);
     let left = list(&connection, None, 10).unwrap();
     assert_eq!(left.len(), 2);
     let charging = list(&connection, Some(State::Charging), 10).unwrap();
@@ -79,6 +81,27 @@ fn only_what_is_over_is_forgotten() {
         (charging.len(), charging[0].amount_micro),
         (1, fixture::PRICE)
     );
+}
+
+#[test]
+fn only_so_many_wait_for_other_servers() {
+    let connection = database();
+    let many = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) \
+                INSERT INTO payments (id, token, invoice, shop_key, reference, provider, fee_micro, amount_micro, currency, \
+                login, account, state, attempt, cause, created_ms, changed_ms) \
+                SELECT i, i, '{}', 'k', i, 'p', 0, 1, 'EUR', 'l', 'a', 'forwarded', 0, 0, 0, 0 FROM n";
+    connection.execute(many, [MOST_FORWARDED - 1]).unwrap();
+    let last = fixture::handed_on(1);
+    assert!(matches!(begin(&connection, &last, 1), Ok(Begun::Stored(_))));
+    assert_eq!(
+        begin(&connection, &fixture::handed_on(2), 1),
+        Ok(Begun::Full)
+    );
+    assert!(matches!(begin(&connection, &last, 1), Ok(Begun::Known(_))));
+    assert!(matches!(
+        begin(&connection, &fixture::order(3, "ada"), 1),
+        Ok(Begun::Stored(_))
+    ));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use tollwire_slp_agent::UserAgent;
 use tollwire_web::client::Client;
 use tollwire_web::{Database, Frame, Language, Messages, Tokens};
 
+use super::forward::Finder;
 use super::secrets::Secrets;
 use crate::config::Config;
 use crate::driver::Ask;
@@ -65,7 +66,7 @@ struct Shared {
     database: Database,
     client: Client,
     asks: mpsc::Sender<Ask>,
-    agent: Option<UserAgent>,
+    finder: Finder,
 }
 
 impl App {
@@ -88,7 +89,7 @@ impl App {
                 database,
                 client,
                 asks,
-                agent,
+                finder: Finder::new(agent),
             }),
         })
     }
@@ -131,8 +132,8 @@ impl App {
         &self.shared.client
     }
 
-    pub(crate) fn agent(&self) -> Option<&UserAgent> {
-        self.shared.agent.as_ref()
+    pub(crate) fn finder(&self) -> &Finder {
+        &self.shared.finder
     }
 
     pub(crate) fn pages<'a>(&self, live: &'a Live, words: &'a Language) -> Pages<'a> {

@@ -1,10 +1,13 @@
 //! Handing an invoice on to another billing server, found by SLP.
 
-use std::time::Duration;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use axum::response::{IntoResponse, Response};
+use tokio::sync::Mutex;
 use tollwire_invoice::{BillingServer, Invoice, MOST_VIA, SERVICE_TYPE};
 use tollwire_jose::{Jwk, JwkSet};
+use tollwire_slp_agent::UserAgent;
 
 use super::app::{App, seconds};
 use super::pay::Step;
@@ -118,11 +121,14 @@ fn onward(
 /// The cheapest of those that fit, and its key.
 async fn find(step: &Step<'_>, operator: &Operator) -> Option<(BillingServer, Jwk)> {
     let checked = &step.checked;
-    let mut candidates = search(step, operator).await;
+    let finder = step.app.finder();
+    let patience = Duration::from_secs(step.live.config.proxy.search_seconds.into());
+    let predicate = operator.predicate.as_deref().unwrap_or("");
+    let mut candidates = finder.search(predicate, patience).await;
     candidates.retain(|server| fits(step, operator, server));
     candidates.sort_by_key(|server| server.fee.of(checked.invoice.amount_micro));
     for server in candidates {
-        match key_of(step.app, &server).await {
+        match finder.key_of(step.app, &server).await {
             Ok(key) => return Some((server, key)),
             Err(error) => {
                 tracing::warn!(server = server.url, error, "its key is not to be had");
@@ -152,12 +158,70 @@ fn fits(step: &Step<'_>, operator: &Operator, server: &BillingServer) -> bool {
         && (!server.agreement_required || operator.key.is_some() || operator.name.is_some())
 }
 
-async fn search(step: &Step<'_>, operator: &Operator) -> Vec<BillingServer> {
-    let Some(agent) = step.app.agent() else {
-        return Vec::new();
-    };
-    let patience = Duration::from_secs(step.live.config.proxy.search_seconds.into());
-    let predicate = operator.predicate.as_deref().unwrap_or("");
+/// How long what was found is used without asking again: a page that anybody may ask for asks the network no oftener.
+const FRESH: Duration = Duration::from_secs(5);
+/// How long a server whose key was not to be had is passed over: nobody waits for it each time.
+const UNFRESH: Duration = Duration::from_secs(60);
+/// Answers and keys that are kept.
+const MOST_KEPT: usize = 256;
+
+/// Finds billing servers and their keys.
+pub(crate) struct Finder {
+    agent: Option<UserAgent>,
+    /// By predicate. Held while one searches: others who want the same wait for what he finds.
+    found: Mutex<HashMap<String, (Instant, Vec<BillingServer>)>>,
+    /// By thumbprint: a key is what it is. Or when it was not to be had.
+    keys: Mutex<HashMap<String, Result<Jwk, Instant>>>,
+}
+
+impl Finder {
+    pub(super) fn new(agent: Option<UserAgent>) -> Self {
+        Self {
+            agent,
+            found: Mutex::default(),
+            keys: Mutex::default(),
+        }
+    }
+
+    async fn search(&self, predicate: &str, patience: Duration) -> Vec<BillingServer> {
+        let Some(agent) = &self.agent else {
+            return Vec::new();
+        };
+        let mut found = self.found.lock().await;
+        if let Some((when, servers)) = found.get(predicate)
+            && when.elapsed() < FRESH
+        {
+            return servers.clone();
+        }
+        let servers = search(agent, predicate, patience).await;
+        if found.len() >= MOST_KEPT {
+            found.clear();
+        }
+        found.insert(predicate.to_owned(), (Instant::now(), servers.clone()));
+        servers
+    }
+
+    async fn key_of(&self, app: &App, server: &BillingServer) -> Result<Jwk, String> {
+        let thumbprint = server.acknowledgement_key.as_str();
+        match self.keys.lock().await.get(thumbprint) {
+            Some(Ok(key)) => return Ok(key.clone()),
+            Some(Err(when)) if when.elapsed() < UNFRESH => {
+                return Err("it was not to be had a moment ago".into());
+            }
+            _ => {}
+        }
+        let key = key_of(app, server).await;
+        let mut keys = self.keys.lock().await;
+        if keys.len() >= MOST_KEPT {
+            keys.clear();
+        }
+        let kept = key.as_ref().map_err(|_| Instant::now()).cloned();
+        keys.insert(thumbprint.to_owned(), kept);
+        key
+    }
+}
+
+async fn search(agent: &UserAgent, predicate: &str, patience: Duration) -> Vec<BillingServer> {
     let found = agent
         .within(patience)
         .find_services_with_attributes(SERVICE_TYPE, predicate)

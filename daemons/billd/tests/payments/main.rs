@@ -2,6 +2,7 @@
 
 mod attacks;
 mod consent;
+mod forgotten;
 mod killed;
 mod paying;
 mod world;

@@ -137,6 +137,11 @@ pub async fn wait_until<F: Future<Output = bool>>(what: &str, mut condition: imp
 impl World {
     /// With `more` tables and keys of `[billing]`, which stands last.
     pub async fn start(more: &str) -> Self {
+        Self::start_with("", more).await
+    }
+
+    /// The same, with lines of `[grants]` of `chargingd`.
+    pub async fn start_with(grants: &str, more: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder =
@@ -146,7 +151,7 @@ impl World {
         let (shop, server) = Shop::start(&folder).await;
         let config = format!(
             "[diameter]\norigin_host = \"chargingd.example\"\norigin_realm = \"example\"\nlisten = [\"unix:{}\"]\n\
-             [store]\npath = {:?}\n[records]\ndirectory = {:?}\n[grants]\nmax_refund_micro = 1000000000\n\
+             [store]\npath = {:?}\n[records]\ndirectory = {:?}\n[grants]\n{grants}\
              [admin]\nsocket = {:?}\n[tariffs]\nfile = {:?}\n",
             at("ro"),
             at("chargingd.db"),
