@@ -161,7 +161,7 @@ impl Market {
         let config = format!(
             "[diameter]\norigin_host = \"chargingd.example\"\norigin_realm = \"example\"\nlisten = [\"unix:@ro@\"]\n\
              [store]\npath = \"@db@\"\n[records]\ndirectory = \"@records@\"\n[tariffs]\nfile = {tariffs:?}\n\
-             [grants]\nmax_refund_micro = 10000000\n[admin]\nsocket = \"@admin@\"\n[invoices]\naddress = \"Tollwire\\nTown\"\n"
+             [admin]\nsocket = \"@admin@\"\n[invoices]\naddress = \"Tollwire\\nTown\"\n"
         );
         let mut charging = Daemon::prepare(
             &internet,
