@@ -13,6 +13,7 @@
 
 mod acknowledge;
 mod app;
+mod attempt;
 mod consent;
 mod form;
 mod forward;

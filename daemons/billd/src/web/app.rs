@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tollwire_invoice::BillingServer;
 use tollwire_jose::SigningKey;
 use tollwire_runtime::clock::Now;
@@ -61,6 +61,8 @@ pub(crate) struct App {
 struct Shared {
     live: RwLock<Arc<Live>>,
     guard: Mutex<Guard>,
+    /// A look at a secret is over.
+    turns: Notify,
     pub(crate) secrets: Secrets,
     tokens: Tokens,
     database: Database,
@@ -84,6 +86,7 @@ impl App {
             shared: Arc::new(Shared {
                 live: RwLock::new(Arc::new(live)),
                 guard: Mutex::new(guard),
+                turns: Notify::new(),
                 secrets,
                 tokens,
                 database,
@@ -114,6 +117,10 @@ impl App {
     pub(crate) fn with_guard<T>(&self, work: impl FnOnce(&mut Guard) -> T) -> T {
         let guard = self.shared.guard.lock();
         work(&mut guard.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn turns(&self) -> &Notify {
+        &self.shared.turns
     }
 
     pub(crate) fn secrets(&self) -> &Secrets {

@@ -4,16 +4,17 @@ use axum::extract::{self, RawForm, RawQuery};
 use axum::http::header::{LOCATION, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use tollwire_runtime::clock::Now;
 use tollwire_web::{Language, Peer};
 
 use super::app::{App, Live, seconds};
+use super::attempt::Attempt;
 use super::form::Form;
 use super::{consent, forward};
 use crate::checks::{Checked, Refusal};
 use crate::config::Settling;
 use crate::effect::Reply;
 use crate::event::Event;
+use crate::guard::NotYet;
 use crate::pages::{Filled, Problem, refused};
 use crate::payment::{Order, Payer, PaymentId, State};
 use crate::store::{self, Customer, Kind};
@@ -198,11 +199,12 @@ enum Unproven {
 impl Step<'_> {
     /// The customer, if the secret is his. One that does not exist is answered as one whose secret is another.
     async fn customer(&self, login: &str, secret: &str) -> Result<Customer, Unproven> {
-        let now = Now::read().unix_ms;
-        let source = self.peer.address;
-        self.app
-            .with_guard(|guard| guard.attempt(now, login, source))
-            .map_err(Unproven::Wait)?;
+        let attempt = Attempt::begin(self.app, login, self.peer.address)
+            .await
+            .map_err(|not_yet| match not_yet {
+                NotYet::Wait(seconds) => Unproven::Wait(seconds),
+                NotYet::Turn => Unproven::Busy,
+            })?;
         let name = login.to_owned();
         let found = self
             .app
@@ -216,18 +218,16 @@ impl Step<'_> {
         let right = self.app.secrets().verify(hash, secret.into()).await;
         match (right, customer) {
             (Ok(true), Some(customer)) => {
-                self.app.with_guard(|guard| guard.right(login, source));
+                attempt.judge(true);
                 Ok(customer)
             }
             (Ok(_), _) => {
+                attempt.judge(false);
                 tracing::info!(source = %self.peer.address, "a wrong secret");
                 Err(Unproven::Wrong)
             }
-            (Err(_), _) => {
-                // It was not looked at: not his fault.
-                self.app.with_guard(|guard| guard.right(login, source));
-                Err(Unproven::Busy)
-            }
+            // It was not looked at: not his fault.
+            (Err(_), _) => Err(Unproven::Busy),
         }
     }
 
