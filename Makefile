@@ -31,12 +31,12 @@ fuzz: packages
 # Two phones and a prepaid balance for a few seconds; a message that is paid for; services that are found; a shop.
 demo: packages
 	$(CARGO) build --workspace --bins
-	$(CARGO) run --quiet --package tollwire-harness --bin demo
+	$${CARGO_TARGET_DIR:-target}/debug/demo
 
 # The same calls through Tollwire and Kamailio, the same messages through smscd and other SMSCs, slpd at every size.
 bench: packages
 	$(CARGO) build --release --workspace --bins
-	$(CARGO) run --release --quiet --package tollwire-harness --bin bench
+	$${CARGO_TARGET_DIR:-target}/release/bench
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/lib/tollwire $(DESTDIR)$(PREFIX)/bin $(DESTDIR)/etc/tollwire
