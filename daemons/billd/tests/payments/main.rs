@@ -1,5 +1,6 @@
 //! The real `billd` and `chargingd`, a shop that takes acknowledgements, and customers' browsers.
 
+mod accounts;
 mod attacks;
 mod consent;
 mod forgotten;
