@@ -306,9 +306,6 @@ impl Market {
         }
         if !config.contains("[secrets]") {
             text.push_str("[secrets]\nmemory_kib = 64\npasses = 1\n");
-            if !self.setup.limits {
-                text.push_str("wrong_per_source = 100000\n");
-            }
         }
         let _ = write!(text, "[billing]\nurl = {url:?}\n{config}");
         let mut daemon =
