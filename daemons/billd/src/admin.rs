@@ -7,6 +7,8 @@
 //! | `POST /customers` with a [`NewCustomer`] | `{"status":"ok"}`; 409 if there is one of that name |
 //! | `PUT /customers/{login}/secret` with `{"secret":...}` | `{"status":"ok"}` |
 //! | `PUT /customers/{login}/blocked` with `{"blocked":...}` | `{"status":"ok"}` |
+//! | `GET /customers/{login}/passkeys` | list of [`store::PasskeyView`] |
+//! | `DELETE /customers/{login}/passkeys` | `{"removed":...}`: all of them |
 //! | `DELETE /customers/{login}` | `{"status":"ok"}` |
 //! | `GET /server` | what is advertised |
 //! | `GET /health`, `GET /metrics` | |
@@ -22,6 +24,7 @@ use tollwire_runtime::admin::Problem;
 use tollwire_runtime::clock::Now;
 use tollwire_web::database::Failure;
 
+use crate::passkeys::Passkey;
 use crate::payment::{Payer, State as PaymentState, Subscription};
 use crate::store::{self, Customer, Kind};
 use crate::web::{App, canonical_number};
@@ -43,6 +46,10 @@ pub(crate) fn router(app: App) -> Router {
         .route("/customers/{login}", post(nothing).delete(remove))
         .route("/customers/{login}/secret", put(secret))
         .route("/customers/{login}/blocked", put(blocked))
+        .route(
+            "/customers/{login}/passkeys",
+            get(passkeys).delete(remove_passkeys),
+        )
         .with_state(app)
 }
 
@@ -238,6 +245,23 @@ async fn blocked(
     let found = set.await.map_err(failed)?;
     tracing::info!(%login, found, blocked = new.blocked, "a customer was blocked or let in again");
     done(found, &login)
+}
+
+async fn passkeys(State(app): State<App>, Path(login): Path<String>) -> Answer {
+    let rows = app
+        .database()
+        .read(move |connection| Passkey::list(connection, &login));
+    json_of(&rows.await.map_err(failed)?)
+}
+
+async fn remove_passkeys(State(app): State<App>, Path(login): Path<String>) -> Answer {
+    let name = login.clone();
+    let removed = app
+        .database()
+        .call(move |tx| Passkey::remove_all(tx, &name));
+    let removed = removed.await.map_err(failed)?;
+    tracing::info!(%login, removed, "a customer's passkeys were removed");
+    Ok(Json(json!({ "removed": removed })))
 }
 
 async fn remove(State(app): State<App>, Path(login): Path<String>) -> Answer {

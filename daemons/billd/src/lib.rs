@@ -21,6 +21,7 @@ pub mod effect;
 pub mod event;
 pub mod guard;
 pub mod pages;
+pub mod passkeys;
 pub mod payment;
 pub mod ro;
 pub mod settings;

@@ -1,5 +1,6 @@
 //! Pages, without the world.
 
+mod passkeys;
 mod refused;
 
 use axum::http::StatusCode;
@@ -14,6 +15,7 @@ use tollwire_web::{Frame, Language, Page};
 use crate::checks::Checked;
 use crate::payment::{Onward, Payment, State};
 
+pub use passkeys::passkey_script;
 pub use refused::{Problem, refused};
 
 /// What every page needs.
@@ -29,6 +31,8 @@ pub struct Pages<'a> {
     pub base: &'a str,
     /// Where a customer reads what he agrees to.
     pub terms_url: Option<&'a str>,
+    /// Whether customers may pay with passkeys.
+    pub passkeys: bool,
 }
 
 /// `host:port` of a URL, as customers are shown it.
@@ -157,9 +161,10 @@ impl Pages<'_> {
                 @for field in fields { (self.field(field, filled)) }
                 p { button type="submit" id="pay" { (words.fill("invoice.pay", &[("amount", &amount)])) } }
             }))
+            (self.pay_with_passkey(token, &amount))
             (self.terms())
         };
-        self.page("invoice.title", content)
+        self.with_script(self.page("invoice.title", content))
     }
 
     fn field(&self, name: &str, filled: &Filled<'_>) -> Markup {

@@ -1,9 +1,11 @@
 //! Tables, and what is asked of them. Each function is run in one transaction.
 
 mod customers;
+mod passkeys;
 mod schema;
 
 pub use customers::{Customer, CustomerView, Kind};
+pub use passkeys::PasskeyView;
 pub use schema::MIGRATIONS;
 
 use std::sync::Arc;

@@ -8,6 +8,10 @@
 //! | `GET`, `POST /invoice` | the form, pre-filled; consent; on to another server |
 //! | `POST /pay` | a filled form |
 //! | `POST /consent` | a customer of the phone bill agrees |
+//! | `GET`, `POST /passkeys` | the form to make one; who fills it in is asked for it |
+//! | `POST /passkeys/new` | one that was made |
+//! | `POST /passkeys/challenge` | what a passkey signs to pay an invoice |
+//! | `POST /passkeys/pay` | pays with one |
 //! | `GET /receipts/{token}` | what became of a payment |
 //! | `POST /acknowledgements/{reference}` | of a server that was handed an invoice |
 
@@ -17,6 +21,7 @@ mod attempt;
 mod consent;
 mod form;
 mod forward;
+mod passkeys;
 mod pay;
 mod plain;
 mod secrets;
@@ -32,7 +37,7 @@ use tollwire_web::server::{Refusal, Refuse};
 pub(crate) use app::{App, Live};
 pub(crate) use form::canonical_number;
 
-use crate::pages::Problem;
+use crate::pages::{self, Problem};
 
 /// All routes below `base`.
 pub(crate) fn router(app: &App, base: &str) -> Router {
@@ -48,12 +53,17 @@ pub(crate) fn router(app: &App, base: &str) -> Router {
         .route(&at("invoice"), get(pay::link).post(pay::invoice))
         .route(&at("pay"), post(pay::pay))
         .route(&at("consent"), post(consent::consent))
+        .route(&at("passkeys"), get(passkeys::show).post(passkeys::begin))
+        .route(&at("passkeys/new"), post(passkeys::made))
+        .route(&at("passkeys/challenge"), post(passkeys::challenge))
+        .route(&at("passkeys/pay"), post(passkeys::pay))
         .route(&at("receipts/{token}"), get(plain::receipt))
         .route(
             &at("acknowledgements/{reference}"),
             post(acknowledge::acknowledge),
         )
         .merge(app.frame().routes())
+        .merge(pages::passkey_script(base).route())
         .fallback(plain::nowhere)
         .with_state(app.clone())
 }

@@ -44,10 +44,18 @@ pub(crate) enum Customer {
         /// What he calls himself.
         login: String,
     },
-    /// Removes one; his payments stay.
+    /// Removes one, and his passkeys; his payments stay.
     Remove {
         /// What he calls himself.
         login: String,
+    },
+    /// His passkeys: when they were made and last used.
+    Passkeys {
+        /// What he calls himself.
+        login: String,
+        /// Removes all of them: a device was lost.
+        #[arg(long)]
+        remove: bool,
     },
     /// Sets another password or PIN, read from standard input.
     Password {
@@ -194,6 +202,7 @@ async fn customer(context: &mut Context<'_>, command: Customer) -> Result<(), Fa
             let answer = context.post(Daemon::Billd, "/customers", &body).await?;
             said(context, &answer, &format!("{}: added", add.login))
         }
+        Customer::Passkeys { login, remove } => passkeys(context, &login, remove).await,
         Customer::Password { login } => {
             let body = json!({ "secret": secret()? });
             let path = format!("/customers/{}/secret", encode(&login));
@@ -208,6 +217,33 @@ async fn customer(context: &mut Context<'_>, command: Customer) -> Result<(), Fa
             said(context, &answer, &format!("{login}: removed"))
         }
     }
+}
+
+async fn passkeys(context: &mut Context<'_>, login: &str, remove: bool) -> Result<(), Failure> {
+    let path = format!("/customers/{}/passkeys", encode(login));
+    if remove {
+        let answer = context.delete(Daemon::Billd, &path).await?;
+        let removed = text(&answer, "removed");
+        return said(context, &answer, &format!("{login}: {removed} removed"));
+    }
+    let answer = context.get(Daemon::Billd, &path).await?;
+    if context.json {
+        return context.print_json(&answer);
+    }
+    let rows: Vec<Value> = context.read(Daemon::Billd, answer)?;
+    let mut table = Table::new(&["PASSKEY", "MADE", "USED"]);
+    for row in &rows {
+        let when = |name: &str| {
+            let at = row.get(name).and_then(Value::as_i64);
+            at.map(time::print).unwrap_or_default()
+        };
+        table.row([
+            text(row, "id"),
+            when("created_unix_ms"),
+            when("used_unix_ms"),
+        ]);
+    }
+    Ok(table.print(context.out)?)
 }
 
 async fn block(context: &mut Context<'_>, login: &str, blocked: bool) -> Result<(), Failure> {

@@ -9,6 +9,8 @@ use tollwire_invoice::{Fee, FormType};
 use tollwire_runtime::config::Invalid;
 use tollwire_slp::Filter;
 
+use crate::passkeys::Party;
+
 /// Who pays the provider.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub enum Settling {
@@ -79,6 +81,8 @@ pub struct Billing {
     pub fields: Vec<String>,
     /// What they pay from.
     pub account_types: Vec<AccountType>,
+    /// Whether customers may pay with passkeys; without it, if the URL's host is a name.
+    pub passkeys: Option<bool>,
     /// Who pays the provider.
     #[serde(rename = "settles")]
     pub settling: Settling,
@@ -104,6 +108,7 @@ impl Default for Billing {
             form_type: FormType::Fields,
             fields: vec!["account".into(), "password".into()],
             account_types: vec![AccountType::Prepaid],
+            passkeys: None,
             settling: Settling::Itself,
             languages: vec!["en".into(), "de".into()],
             messages: None,
@@ -129,6 +134,13 @@ impl Billing {
         path.trim_end_matches('/')
     }
 
+    /// Who we are to authenticators, if customers may pay with passkeys: for that they need an account and a secret.
+    pub fn party(&self) -> Option<Party> {
+        let wanted = self.passkeys.unwrap_or(true) && !self.fields.is_empty();
+        let here = self.settling == Settling::Itself;
+        (wanted && here).then(|| Party::of(&self.url)).flatten()
+    }
+
     pub(super) fn validate(&self) -> Result<(), Invalid> {
         let refuse = |key: &str, what: &str| Err(Invalid::new(format!("billing.{key}"), what));
         let plain = |octet: u8| {
@@ -144,6 +156,12 @@ impl Billing {
             return refuse(
                 "url",
                 "an https URL without query: https://bank.example:8443/pay",
+            );
+        }
+        if self.passkeys == Some(true) && Party::of(&self.url).is_none() {
+            return refuse(
+                "passkeys",
+                "they are made for a name: `url` needs one instead of an address, or set this to false",
             );
         }
         if self.name.trim().is_empty()

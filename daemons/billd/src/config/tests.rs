@@ -56,6 +56,10 @@ fn what_cannot_work_is_named_with_what_to_do() {
             "billing.url",
         ),
         (
+            "[billing]\nurl = \"https://192.0.2.1/pay\"\npasskeys = true",
+            "billing.passkeys",
+        ),
+        (
             "[billing]\nurl = \"https://bank.example/pay?x\"",
             "billing.url",
         ),

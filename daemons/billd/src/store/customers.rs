@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::{Error, LONGEST_LIST, unreadable};
+use crate::passkeys::Passkey;
 use crate::payment::{Payer, Subscription};
 
 /// What a customer pays from.
@@ -155,11 +156,12 @@ impl Customer {
             .map(|changed| changed == 1)
     }
 
-    /// Removes him; false if there is nobody of this name. His payments stay.
+    /// Removes him and his passkeys; false if there is nobody of this name. His payments stay.
     ///
     /// # Errors
     /// The database's.
     pub fn remove(connection: &Connection, login: &str) -> Result<bool, Error> {
+        Passkey::remove_all(connection, login)?;
         let sql = "DELETE FROM customers WHERE login = ?1";
         connection.execute(sql, [login]).map(|changed| changed == 1)
     }

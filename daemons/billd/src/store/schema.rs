@@ -45,4 +45,15 @@ CREATE TABLE customers (
 ) STRICT;
 ", "
 CREATE INDEX payments_forwarded ON payments (created_ms) WHERE state = 'forwarded';
+", "
+CREATE TABLE passkeys (
+    id         BLOB PRIMARY KEY,
+    login      TEXT NOT NULL,
+    handle     BLOB NOT NULL,
+    key        BLOB NOT NULL,
+    state      BLOB NOT NULL,
+    created_ms INTEGER NOT NULL,
+    used_ms    INTEGER
+) STRICT;
+CREATE INDEX passkeys_login ON passkeys (login);
 "];

@@ -19,6 +19,7 @@ use crate::effect::Reply;
 use crate::event::{ClientId, Event};
 use crate::guard::Guard;
 use crate::pages::Pages;
+use crate::passkeys::{Open, Party};
 use crate::settings::Settings;
 
 const ENGLISH: &str = include_str!("../../messages/en.toml");
@@ -31,6 +32,8 @@ pub(crate) struct Live {
     pub(crate) settings: Arc<Settings>,
     pub(crate) server: BillingServer,
     pub(crate) messages: Messages,
+    /// If customers may pay with passkeys.
+    pub(crate) party: Option<Arc<Party>>,
     frame: Frame,
 }
 
@@ -46,6 +49,7 @@ impl Live {
             server: config.server(&settings.thumbprint),
             frame: Frame::new(&config.billing.name, config.billing.path(), &messages),
             settings: Arc::new(settings),
+            party: config.billing.party().map(Arc::new),
             messages,
             config,
         })
@@ -63,6 +67,7 @@ struct Shared {
     guard: Mutex<Guard>,
     /// A look at a secret is over.
     turns: Notify,
+    open: Mutex<Open>,
     pub(crate) secrets: Secrets,
     tokens: Tokens,
     database: Database,
@@ -87,6 +92,7 @@ impl App {
                 live: RwLock::new(Arc::new(live)),
                 guard: Mutex::new(guard),
                 turns: Notify::new(),
+                open: Mutex::default(),
                 secrets,
                 tokens,
                 database,
@@ -123,6 +129,12 @@ impl App {
         &self.shared.turns
     }
 
+    /// With the challenges that wait for passkeys.
+    pub(crate) fn with_open<T>(&self, work: impl FnOnce(&mut Open) -> T) -> T {
+        let open = self.shared.open.lock();
+        work(&mut open.unwrap_or_else(PoisonError::into_inner))
+    }
+
     pub(crate) fn secrets(&self) -> &Secrets {
         &self.shared.secrets
     }
@@ -150,6 +162,7 @@ impl App {
             name: &live.config.billing.name,
             base: live.config.billing.path(),
             terms_url: live.config.billing.terms_url.as_deref(),
+            passkeys: live.party.is_some(),
         }
     }
 

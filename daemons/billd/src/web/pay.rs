@@ -1,5 +1,7 @@
 //! The form, and what comes back filled in.
 
+use std::net::IpAddr;
+
 use axum::extract::{self, RawForm, RawQuery};
 use axum::http::header::{LOCATION, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
@@ -165,7 +167,7 @@ pub(super) async fn pay(
         };
         return step.form(filled, StatusCode::UNPROCESSABLE_ENTITY);
     }
-    let customer = match step.customer(&login, form.get(secret)).await {
+    let customer = match prove(&app, peer.address, &login, form.get(secret)).await {
         Ok(customer) => customer,
         Err(Unproven::Wrong) => {
             let filled = step.filled("problem.wrong");
@@ -180,58 +182,56 @@ pub(super) async fn pay(
         }
         Err(Unproven::Busy) => return step.said(Problem::Busy),
     };
-    if customer.blocked {
-        return step.said(Problem::Blocked);
-    }
-    match customer.kind {
-        Kind::PhoneBill => consent::of_customer(&step, &customer.payer),
-        Kind::Prepaid | Kind::ServiceAccount => step.charge(customer.payer).await,
-    }
+    step.of_customer(customer).await
 }
 
 /// Why nobody knows who it is.
-enum Unproven {
+pub(super) enum Unproven {
     Wrong,
     Wait(u32),
     Busy,
 }
 
-impl Step<'_> {
-    /// The customer, if the secret is his. One that does not exist is answered as one whose secret is another.
-    async fn customer(&self, login: &str, secret: &str) -> Result<Customer, Unproven> {
-        let attempt = Attempt::begin(self.app, login, self.peer.address)
-            .await
-            .map_err(|not_yet| match not_yet {
-                NotYet::Wait(seconds) => Unproven::Wait(seconds),
-                NotYet::Turn => Unproven::Busy,
-            })?;
-        let name = login.to_owned();
-        let found = self
-            .app
-            .database()
-            .read(move |connection| Customer::find(connection, &name));
-        let customer = found.await.map_err(|error| {
-            tracing::error!(%error, "a customer cannot be read");
-            Unproven::Busy
+/// The customer, if the secret is his. One that does not exist is answered as one whose secret is another.
+pub(super) async fn prove(
+    app: &App,
+    source: IpAddr,
+    login: &str,
+    secret: &str,
+) -> Result<Customer, Unproven> {
+    let attempt = Attempt::begin(app, login, source)
+        .await
+        .map_err(|not_yet| match not_yet {
+            NotYet::Wait(seconds) => Unproven::Wait(seconds),
+            NotYet::Turn => Unproven::Busy,
         })?;
-        let hash = customer.as_ref().map(|customer| &*customer.secret_hash);
-        let right = self.app.secrets().verify(hash, secret.into()).await;
-        match (right, customer) {
-            (Ok(true), Some(customer)) => {
-                attempt.judge(true);
-                Ok(customer)
-            }
-            (Ok(_), _) => {
-                attempt.judge(false);
-                tracing::info!(source = %self.peer.address, "a wrong secret");
-                Err(Unproven::Wrong)
-            }
-            // It was not looked at: not his fault.
-            (Err(_), _) => Err(Unproven::Busy),
+    let name = login.to_owned();
+    let found = app
+        .database()
+        .read(move |connection| Customer::find(connection, &name));
+    let customer = found.await.map_err(|error| {
+        tracing::error!(%error, "a customer cannot be read");
+        Unproven::Busy
+    })?;
+    let hash = customer.as_ref().map(|customer| &*customer.secret_hash);
+    let right = app.secrets().verify(hash, secret.into()).await;
+    match (right, customer) {
+        (Ok(true), Some(customer)) => {
+            attempt.judge(true);
+            Ok(customer)
         }
+        (Ok(_), _) => {
+            attempt.judge(false);
+            tracing::info!(%source, "a wrong secret");
+            Err(Unproven::Wrong)
+        }
+        // It was not looked at: not his fault.
+        (Err(_), _) => Err(Unproven::Busy),
     }
+}
 
-    fn filled(&self, key: &str) -> Filled<'_> {
+impl Step<'_> {
+    pub(super) fn filled(&self, key: &str) -> Filled<'_> {
         self.problem(self.words.text(key).to_owned())
     }
 
@@ -277,6 +277,17 @@ impl Step<'_> {
             payer,
             onward: None,
         })
+    }
+
+    /// Charges it to a customer who has proven who he is, or asks him whether it may be.
+    pub(super) async fn of_customer(&self, customer: Customer) -> Response {
+        if customer.blocked {
+            return self.said(Problem::Blocked);
+        }
+        match customer.kind {
+            Kind::PhoneBill => consent::of_customer(self, &customer.payer),
+            Kind::Prepaid | Kind::ServiceAccount => self.charge(customer.payer).await,
+        }
     }
 
     /// Charges it to somebody who has proven who he is and wants it.

@@ -5,5 +5,6 @@ mod attacks;
 mod consent;
 mod forgotten;
 mod killed;
+mod passkeys;
 mod paying;
 mod world;

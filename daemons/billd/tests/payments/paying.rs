@@ -23,7 +23,9 @@ async fn a_customer_pays_and_the_shop_hears_of_it() {
     );
     let policy = page.headers["content-security-policy"].to_str().unwrap();
     assert!(
-        policy.contains("frame-ancestors 'none'") && !policy.contains("script-src"),
+        policy.contains("frame-ancestors 'none'")
+            && policy.contains("; script-src 'self'; connect-src 'self'")
+            && !policy.contains("unsafe"),
         "{policy}"
     );
 
