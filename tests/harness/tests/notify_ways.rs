@@ -431,7 +431,10 @@ fn each_crossing_of_a_threshold_is_told_once() {
     pay(&mut scene, links, 1_300_000);
     receiver.wait_for("call", 2);
     wait_until_nobody_waits(&scene);
-    let calls = receiver.events("call");
+    // The crash may fall between the receiver's answer and the note of it: then the same
+    // notification comes once more, and says so by its key.
+    let mut calls = receiver.events("call");
+    calls.dedup_by(|again, first| again["key"] == first["key"]);
     let told: Vec<_> = (calls.iter())
         .map(|call| {
             let body = &call["body"];
