@@ -43,4 +43,13 @@ pub enum JoseError {
     /// The header should have a key, and has none.
     #[error("the header has no jwk")]
     NoKey,
+    /// A certificate, or the way from it to a root, is not good (RFC 5280 6).
+    #[error("the certificate is not good: {0}")]
+    Certificate(String),
+    /// A certificate of the chain was revoked.
+    #[error("the certificate was revoked")]
+    Revoked,
+    /// What is encrypted is not for this key, or was changed.
+    #[error("it cannot be decrypted")]
+    Encryption,
 }

@@ -122,6 +122,20 @@ impl Jwk {
         }
     }
 
+    pub(crate) fn as_ed25519(&self) -> Option<&[u8; 32]> {
+        match &self.point {
+            Point::Ed25519(x) => Some(x),
+            Point::P256 { .. } => None,
+        }
+    }
+
+    pub(crate) fn as_p256(&self) -> Option<(&[u8; 32], &[u8; 32])> {
+        match &self.point {
+            Point::Ed25519(_) => None,
+            Point::P256 { x, y } => Some((x, y)),
+        }
+    }
+
     /// What this key signs with.
     pub fn algorithm(&self) -> Algorithm {
         match self.point {

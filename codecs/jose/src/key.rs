@@ -2,12 +2,15 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use p256::pkcs8::DecodePrivateKey as _;
 use ring::rand::SystemRandom;
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
 };
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject as _;
+use x509_parser::der_parser::parse_der;
+use zeroize::Zeroizing;
 
 use crate::{JoseError, Jwk};
 
@@ -132,5 +135,36 @@ impl SigningKey {
                 .map(|signature| signature.as_ref().to_vec())
                 .map_err(|_| JoseError::Key("no random octets for a signature")),
         }
+    }
+
+    /// What decrypts for a key of Ed25519: the scalar of its Montgomery form (RFC 8032 5.1.5, RFC 7748 5).
+    pub(crate) fn x25519_scalar(&self) -> Option<Result<Zeroizing<[u8; 32]>, JoseError>> {
+        let Pair::Ed25519(_) = self.pair else {
+            return None;
+        };
+        Some(self.ed25519_seed().map(|seed| {
+            let key = ed25519_dalek::SigningKey::from_bytes(&seed);
+            Zeroizing::new(key.to_scalar_bytes())
+        }))
+    }
+
+    /// The private key within PKCS #8: an OCTET STRING within an OCTET STRING (RFC 8410 7).
+    fn ed25519_seed(&self) -> Result<Zeroizing<[u8; 32]>, JoseError> {
+        let broken = JoseError::Key("a broken key of Ed25519");
+        let (_, document) = parse_der(self.pkcs8.secret_pkcs8_der()).map_err(|_| broken.clone())?;
+        let key = (document.as_sequence().ok())
+            .and_then(|items| items.get(2))
+            .and_then(|item| item.as_slice().ok());
+        let seed = match key.and_then(|key| key.split_at_checked(2)) {
+            Some(([4, 32], seed)) => seed.try_into().ok(),
+            _ => None,
+        };
+        seed.map(Zeroizing::new).ok_or(broken)
+    }
+
+    /// What decrypts for a key of P-256.
+    pub(crate) fn p256_secret(&self) -> Result<p256::SecretKey, JoseError> {
+        p256::SecretKey::from_pkcs8_der(self.pkcs8.secret_pkcs8_der())
+            .map_err(|_| JoseError::Key("a broken key of P-256"))
     }
 }

@@ -1,6 +1,7 @@
 //! Signed messages: JWS in compact serialization (RFC 7515) of JSON payloads, and the keys to it (RFC 7517), without I/O.
 //!
-//! Two algorithms: `EdDSA` with Ed25519 (RFC 8037) and `ES256` (RFC 7518 3.4). Which one follows from the key, and a
+//! Signatures are `EdDSA` with Ed25519 (RFC 8037) or `ES256` (RFC 7518 3.4), and `HS256` (RFC 7518 3.2) where two share a
+//! [`SessionKey`], which [`encrypt`] carries to whom it is for (JWE, RFC 7516). Which one follows from the key, and a
 //! header that says otherwise is refused; what a token is for stands in its `typ`, and has to be what is asked for (RFC 8725
 //! 3.11), so that no kind of message passes for another.
 //!
@@ -30,12 +31,21 @@
     )
 )]
 
+mod certificate;
 mod error;
+mod jwe;
 mod jwk;
 mod jws;
 mod key;
+mod session_key;
 
+pub use certificate::{Certified, Chain, Trust};
 pub use error::JoseError;
+pub use jwe::{decrypt, encrypt};
 pub use jwk::{Jwk, JwkSet};
-pub use jws::{Header, LARGEST, digest, header, sign, verify, verify_embedded};
+pub use jws::{
+    Header, LARGEST, digest, header, sign, sign_certified, sign_hs256, verify, verify_certified,
+    verify_embedded, verify_hs256,
+};
 pub use key::{Algorithm, SigningKey};
+pub use session_key::SessionKey;
