@@ -32,6 +32,7 @@ pub mod limit;
 pub mod messages;
 pub mod money;
 pub mod page;
+pub mod proxy;
 pub mod range;
 pub mod server;
 pub mod tls;

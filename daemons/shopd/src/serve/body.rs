@@ -4,7 +4,7 @@ use std::fs::File;
 use std::future::Future;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -13,8 +13,8 @@ use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, Sleep};
 use tollwire_web::database::{Call, Failure};
+use tollwire_web::proxy::{Passing, Watch};
 
 use crate::order::range::Span;
 use crate::order::{Effect, Event, Order, Version};
@@ -208,13 +208,8 @@ pub(super) fn empty(shop: &Arc<Shop>, order: &Order, version: Version) {
     tokio::spawn(settle(Arc::clone(shop), order.token.clone(), event, told));
 }
 
-/// What comes from upstream, as long as it comes. For a stream: whether it came to its end is stored.
+/// What becomes of a body from upstream: its octets are counted, and of a stream it is stored whether it came to its end.
 pub(super) struct Upstream {
-    body: Body,
-    /// Octets that are still to come, where their number is known.
-    left: Option<u64>,
-    patience: Duration,
-    silence: Pin<Box<Sleep>>,
     stream: Option<Stream>,
     counter: tollwire_runtime::metrics::Counter,
 }
@@ -243,81 +238,29 @@ impl Stream {
 }
 
 impl Upstream {
-    pub(super) fn new(
+    pub(super) fn pass(
         shop: &Shop,
         body: Body,
         length: Option<u64>,
         stream: Option<Stream>,
-    ) -> Self {
+    ) -> Body {
         let patience = Duration::from_secs(shop.settings().config.delivery.upstream_seconds);
-        let mut upstream = Self {
-            body,
-            left: length,
-            patience,
-            silence: Box::pin(tokio::time::sleep(patience)),
+        let watch = Self {
             stream,
             counter: shop.counters.octets.clone(),
         };
-        if length == Some(0) {
-            upstream.end(true);
-        }
-        upstream
+        Body::new(Passing::new(body, length, patience, watch))
+    }
+}
+
+impl Watch for Upstream {
+    fn passed(&mut self, octets: u64) {
+        self.counter.inc_by(octets);
     }
 
-    fn end(&mut self, whole: bool) {
+    fn ended(&mut self, whole: bool) {
         if let Some(stream) = self.stream.take() {
             tokio::spawn(stream.ended(whole));
         }
-    }
-}
-
-impl HttpBody for Upstream {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let polled = pin!(&mut self.body).poll_frame(context);
-        let Poll::Ready(frame) = polled else {
-            ready!(self.silence.as_mut().poll(context));
-            return Poll::Ready(Some(Err(axum::Error::new(io::Error::from(
-                io::ErrorKind::TimedOut,
-            )))));
-        };
-        let patience = self.patience;
-        self.silence.as_mut().reset(Instant::now() + patience);
-        match &frame {
-            Some(Ok(frame)) => {
-                let count = frame.data_ref().map_or(0, Bytes::len) as u64;
-                self.counter.inc_by(count);
-                self.left = self.left.map(|left| left.saturating_sub(count));
-                if self.left == Some(0) {
-                    self.end(true);
-                }
-            }
-            // Where the length was told, this is the end only after as much.
-            None => {
-                let whole = self.left.unwrap_or(0) == 0;
-                self.end(whole);
-            }
-            Some(Err(_)) => self.end(false),
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Upstream {
-    fn drop(&mut self) {
-        self.end(false);
     }
 }

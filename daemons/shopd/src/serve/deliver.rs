@@ -13,6 +13,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use tollwire_web::headers::Content;
+use tollwire_web::proxy as passed;
 use tollwire_web::range::{content_range, unsatisfied};
 
 use super::body::{self, FileBody, Stream, Upstream};
@@ -287,9 +288,9 @@ async fn stream(
         return response;
     }
     let (head, body) = answer.into_parts();
-    let length = proxy::length(&head.headers);
-    let body = Upstream::new(shop, body, length, Some(Stream::new(shop, order, place)));
-    Response::from_parts(head, Body::new(body))
+    let length = passed::length(&head.headers);
+    let body = Upstream::pass(shop, body, length, Some(Stream::new(shop, order, place)));
+    Response::from_parts(head, body)
 }
 
 pub(super) async fn service_root(
@@ -325,7 +326,7 @@ pub(super) async fn service(
     {
         return response;
     }
-    let Some(request) = proxy::request(request, &base, upstream) else {
+    let Some(request) = passed::request(request, &base, upstream) else {
         return asked.problem(StatusCode::BAD_REQUEST, "problem.not_found");
     };
     let answer = match asked.settings.upstream.open(request).await {
@@ -339,10 +340,10 @@ pub(super) async fn service(
     if let Err(response) = pass(&shop, &asked, &token, Event::Enter).await {
         return response;
     }
-    let (head, body) = proxy::answer(answer, &base, upstream).into_parts();
-    let length = proxy::length(&head.headers);
-    let body = Upstream::new(&shop, body, length, None);
-    let mut response = Response::from_parts(head, Body::new(body));
+    let (head, body) = passed::answer(answer, &base, upstream).into_parts();
+    let length = passed::length(&head.headers);
+    let body = Upstream::pass(&shop, body, length, None);
+    let mut response = Response::from_parts(head, body);
     response
         .extensions_mut()
         .insert(Content::default().foreign());
