@@ -6,6 +6,7 @@ mod account;
 mod accounting;
 mod audit;
 mod billing;
+mod ca;
 mod calls;
 mod context;
 mod failure;
@@ -94,6 +95,8 @@ enum Command {
     /// The shop: orders, methods of payment, its key.
     #[command(subcommand)]
     Shop(shop::Shop),
+    /// Certificates of the parties of peer-to-peer accounting: an authority of one's own, for trials.
+    Ca(ca::Ca),
     /// Prices.
     #[command(subcommand)]
     Tariff(tariff::Tariff),
@@ -164,6 +167,7 @@ async fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure>
         Command::Slp(command) => slp::run(command, context).await,
         Command::Billing(command) => billing::run(command, context).await,
         Command::Shop(command) => shop::run(command, context).await,
+        Command::Ca(command) => ca::run(command, context),
         Command::Tariff(command) => tariff::run(command, context).await,
         Command::Rate(command) => rate::run(command, context).await,
         Command::Ledger(command) => ledger::ledger(command, context).await,

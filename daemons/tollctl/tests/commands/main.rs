@@ -2,6 +2,7 @@
 
 mod account;
 mod accounting;
+mod ca;
 mod calls;
 mod daemons;
 mod invoice;
