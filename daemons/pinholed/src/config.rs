@@ -217,6 +217,7 @@ impl Config {
             retention: Duration::from_secs(self.sessions.retention_seconds),
             default_timeout: Duration::from_secs(self.sessions.default_timeout_seconds),
             max_sessions: self.sessions.max_sessions,
+            guarded: (self.table.first_port, self.table.last_port),
         }
     }
 

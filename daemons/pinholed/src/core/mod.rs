@@ -48,6 +48,8 @@ pub struct Settings {
     pub default_timeout: Duration,
     /// Sessions at once.
     pub max_sessions: usize,
+    /// UDP destination ports that only gates open: first and last.
+    pub guarded: (u16, u16),
 }
 
 impl Default for Settings {
@@ -58,6 +60,7 @@ impl Default for Settings {
             retention: Duration::from_secs(600),
             default_timeout: Duration::from_secs(3600),
             max_sessions: 100_000,
+            guarded: (10_000, 65_535),
         }
     }
 }
@@ -235,14 +238,15 @@ impl Core {
             }
             ended.push((owner.id.clone(), flow.key));
         }
-        let known = self
-            .sessions
-            .get(id)
-            .map_or(0, |session| session.flows.len());
-        if wanted().count() + known > MAX_FLOWS {
+        let known = (self.sessions.get(id)).map_or(&[][..], |session| &session.flows);
+        if wanted().count() + known.len() > MAX_FLOWS {
             return Err(request::invalid(format!(
                 "more than {MAX_FLOWS} flows in a session"
             )));
+        }
+        let granted = request::granted(request);
+        if granted.is_some() {
+            request::limitable(wanted().chain(known), self.settings.guarded)?;
         }
         let timeout = request
             .session_timeout
@@ -285,11 +289,6 @@ impl Core {
             session.active_at = now.instant;
             session.loss_reported = false;
         }
-        let granted = request
-            .sponsored_connectivity_data
-            .as_ref()
-            .and_then(|data| data.granted_service_unit.as_ref())
-            .and_then(|units| units.cc_total_octets);
         set_gates(&mut session, granted, was_spent, timeout, &mut job);
         // What is counted from now on needs no look.
         let new = new_flows(&job);

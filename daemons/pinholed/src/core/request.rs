@@ -110,6 +110,29 @@ fn exact(rule: &IpFilterRule) -> Result<(Direction, FlowKey), Answer> {
     Ok((direction, key))
 }
 
+/// Octets in all that the session may pass, if the request limits them.
+pub(super) fn granted(request: &AaRequest) -> Option<u64> {
+    let data = request.sponsored_connectivity_data.as_ref()?;
+    data.granted_service_unit.as_ref()?.cc_total_octets
+}
+
+/// Packets to a port outside of the guarded ones pass without a gate: no quota would end them, and no counter see them.
+pub(super) fn limitable<'a>(
+    mut flows: impl Iterator<Item = &'a Flow>,
+    (first, last): (u16, u16),
+) -> Result<(), Answer> {
+    let free = flows.find(|flow| !(first..=last).contains(&flow.key.destination().port()));
+    free.map_or(Ok(()), |flow| {
+        Err(Answer::Refused {
+            code: Code::FilterRestrictions,
+            message: format!(
+                "{}: a quota, and a port outside of {first} to {last}, which are guarded ([table] first_port, last_port)",
+                flow.key
+            ),
+        })
+    })
+}
+
 pub(super) fn invalid(message: String) -> Answer {
     Answer::Refused {
         code: Code::InvalidServiceInformation,

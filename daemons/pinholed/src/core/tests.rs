@@ -299,6 +299,28 @@ fn what_is_no_exact_pair_of_addresses_or_belongs_to_another_is_refused() {
 }
 
 #[test]
+fn a_quota_is_refused_where_packets_pass_without_a_gate() {
+    let mut world = World::new();
+    let low = |component: MediaComponentDescription| with_quota(request(60, vec![component]), 1000);
+    world.authorise(low(component(1, 9_999, FlowStatus::Enabled)));
+    assert_eq!(world.code(), Some(Code::FilterRestrictions));
+    assert_eq!(world.core.sessions().count(), 0);
+    world.authorise(low(component(1, 10_000, FlowStatus::Enabled)));
+    assert_eq!(world.code(), None);
+    // Nor does a session get one later on that has such a flow.
+    let mut world = World::new();
+    let both = vec![
+        component(1, 20_000, FlowStatus::Enabled),
+        component(2, 9_999, FlowStatus::Enabled),
+    ];
+    world.authorise(request(60, both));
+    assert_eq!(world.code(), None);
+    world.authorise(with_quota(request(60, Vec::new()), 1000));
+    assert_eq!(world.code(), Some(Code::FilterRestrictions));
+    assert_eq!(world.session().volume, None);
+}
+
+#[test]
 fn what_the_kernel_refuses_leaves_the_session_as_it_was() {
     let mut world = World::new();
     world.event(Event::Authorise {
