@@ -26,6 +26,7 @@ pub mod ledger;
 pub mod notify;
 mod outbox;
 pub mod part;
+pub mod peer;
 pub mod rating;
 mod role;
 pub mod service_account;

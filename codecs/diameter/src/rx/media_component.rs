@@ -1,8 +1,10 @@
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 
 use crate::credit_control::{FinalUnitAction, GrantedServiceUnit, UsedServiceUnit};
 use crate::fields::grouped;
-use crate::ip_filter_rule::IpFilterRule;
+use crate::ip_filter_rule::{FilterDirection, FilterEndpoint, IpFilterRule};
 use crate::rx::{FlowStatus, FlowUsage, MediaType};
 
 grouped! {
@@ -79,5 +81,103 @@ grouped! {
         feature_list_id: u32 = FEATURE_LIST_ID,
         /// Its bits.
         feature_list: u32 = FEATURE_LIST,
+    }
+}
+
+const UDP: u8 = 17;
+
+impl MediaSubComponent {
+    /// UDP between two transport addresses, both ways; uplink is from the offerer. `symmetric`: datagrams leave from the
+    /// port they are received at (RFC 4961). Otherwise they come from any port, and only the limiter's policy says what
+    /// to do.
+    pub fn udp(
+        flow_number: u32,
+        offerer: SocketAddr,
+        answerer: SocketAddr,
+        symmetric: bool,
+    ) -> Self {
+        let exact = |end: SocketAddr| FilterEndpoint::exact(end.ip(), end.port());
+        let rule = |direction, from: SocketAddr, to| IpFilterRule {
+            direction,
+            protocol: Some(UDP),
+            source: if symmetric {
+                exact(from)
+            } else {
+                FilterEndpoint::host(from.ip())
+            },
+            destination: exact(to),
+            ..IpFilterRule::default()
+        };
+        Self {
+            flow_number,
+            flow_descriptions: vec![
+                rule(FilterDirection::In, offerer, answerer),
+                rule(FilterDirection::Out, answerer, offerer),
+            ],
+            ..Self::default()
+        }
+    }
+}
+
+impl SponsoredConnectivityData {
+    /// A quota: octets that the session may pass in all, since it began.
+    pub fn granting(octets: u64) -> Self {
+        Self {
+            granted_service_unit: Some(GrantedServiceUnit {
+                cc_total_octets: Some(octets),
+                ..GrantedServiceUnit::default()
+            }),
+            ..Self::default()
+        }
+    }
+
+    /// Octets that have passed from and to the offerer, if they are told.
+    pub fn octets(&self) -> Option<(u64, u64)> {
+        let used = self.used_service_unit.as_ref()?;
+        used.cc_input_octets.zip(used.cc_output_octets)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flow_is_two_filters_and_a_source_is_a_port_only_if_media_are_symmetric() {
+        let (a, b) = ("192.0.2.1:4000", "198.51.100.2:5000");
+        let rules = |symmetric| {
+            let flow = MediaSubComponent::udp(1, a.parse().unwrap(), b.parse().unwrap(), symmetric);
+            let rules = flow.flow_descriptions.iter();
+            rules.map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            rules(true),
+            [
+                "permit in 17 from 192.0.2.1 4000 to 198.51.100.2 5000",
+                "permit out 17 from 198.51.100.2 5000 to 192.0.2.1 4000"
+            ]
+        );
+        assert_eq!(
+            rules(false),
+            [
+                "permit in 17 from 192.0.2.1 to 198.51.100.2 5000",
+                "permit out 17 from 198.51.100.2 to 192.0.2.1 4000"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_not_told_is_not_zero() {
+        assert_eq!(SponsoredConnectivityData::granting(7).octets(), None);
+        let used = UsedServiceUnit {
+            cc_input_octets: Some(1),
+            cc_output_octets: Some(2),
+            ..UsedServiceUnit::default()
+        };
+        let told = SponsoredConnectivityData {
+            used_service_unit: Some(used),
+            ..SponsoredConnectivityData::default()
+        };
+        assert_eq!(told.octets(), Some((1, 2)));
     }
 }

@@ -1,25 +1,18 @@
 //! Media authorisation (3GPP TS 29.214).
 
-use std::net::SocketAddr;
-
 use tollwire_diameter::base::TerminationCause;
-use tollwire_diameter::credit_control::{GrantedServiceUnit, UsedServiceUnit};
 use tollwire_diameter::rx::{
     AaAnswer, AaRequest, FlowStatus, FlowUsage, MediaComponentDescription, MediaSubComponent,
     MediaType, RxReAuthRequest, RxRequestType, RxSessionTerminationAnswer,
     RxSessionTerminationRequest, SpecificAction, SponsoredConnectivityData,
 };
-use tollwire_diameter::{
-    FilterDirection, FilterEndpoint, IpFilterRule, Message, ResultCode, dictionary,
-};
+use tollwire_diameter::{Message, ResultCode, dictionary};
 
 use super::session_id;
 use crate::calls::{Component, Endpoint, Gate, MediaAnswer, MediaKind, MediaOrder, MediaUsage};
 use crate::event::Event;
 use crate::policy::Policy;
 use crate::supervision::Parties;
-
-const UDP: u8 = 17;
 
 /// The AAR or STR of an order.
 pub fn request(policy: &Policy, parties: &Parties, order: &MediaOrder) -> Message {
@@ -74,13 +67,7 @@ pub fn request(policy: &Policy, parties: &Parties, order: &MediaOrder) -> Messag
             framed_ipv6_prefix: None,
             called_station_id: None,
             service_urn: None,
-            sponsored_connectivity_data: octet_quota.map(|octets| SponsoredConnectivityData {
-                granted_service_unit: Some(GrantedServiceUnit {
-                    cc_total_octets: Some(octets),
-                    ..GrantedServiceUnit::default()
-                }),
-                ..SponsoredConnectivityData::default()
-            }),
+            sponsored_connectivity_data: octet_quota.map(SponsoredConnectivityData::granting),
             rx_request_type: Some(if *initial {
                 RxRequestType::InitialRequest
             } else {
@@ -110,17 +97,15 @@ fn describe(component: &Component, symmetric: bool) -> MediaComponentDescription
     if let (Some(caller), Some(callee)) = (component.caller, component.callee)
         && component.gate != Gate::Removed
     {
-        flows.push(flow(1, caller.rtp, callee.rtp, None, symmetric));
+        flows.push(MediaSubComponent::udp(1, caller.rtp, callee.rtp, symmetric));
         let control = |endpoint: Endpoint| endpoint.rtcp;
         if let (Some(caller), Some(callee)) = (control(caller), control(callee)) {
             // TS 29.214 4.4.1: control flows whichever way the media does, also on hold.
-            flows.push(flow(
-                2,
-                caller,
-                callee,
-                Some(FlowStatus::Enabled),
-                symmetric,
-            ));
+            flows.push(MediaSubComponent {
+                flow_status: Some(FlowStatus::Enabled),
+                flow_usage: Some(FlowUsage::Rtcp),
+                ..MediaSubComponent::udp(2, caller, callee, symmetric)
+            });
         }
     }
     let bandwidth = component
@@ -141,41 +126,6 @@ fn describe(component: &Component, symmetric: bool) -> MediaComponentDescription
         max_requested_bandwidth_dl: bandwidth,
         flow_status: Some(status),
         ..MediaComponentDescription::default()
-    }
-}
-
-fn flow(
-    number: u32,
-    caller: SocketAddr,
-    callee: SocketAddr,
-    status: Option<FlowStatus>,
-    symmetric: bool,
-) -> MediaSubComponent {
-    let end = |address: SocketAddr| FilterEndpoint::exact(address.ip(), address.port());
-    // RFC 4961: media leaves from the port it is received at. Otherwise only the limiter's policy says what to do.
-    let source = |address: SocketAddr| {
-        if symmetric {
-            end(address)
-        } else {
-            FilterEndpoint::host(address.ip())
-        }
-    };
-    let rule = |direction, from, to| IpFilterRule {
-        direction,
-        protocol: Some(UDP),
-        source: source(from),
-        destination: end(to),
-        ..IpFilterRule::default()
-    };
-    MediaSubComponent {
-        flow_number: number,
-        flow_descriptions: vec![
-            rule(FilterDirection::In, caller, callee),
-            rule(FilterDirection::Out, callee, caller),
-        ],
-        flow_status: status,
-        flow_usage: status.map(|_| FlowUsage::Rtcp),
-        ..MediaSubComponent::default()
     }
 }
 
@@ -217,9 +167,10 @@ pub fn report(request: &RxReAuthRequest) -> Option<Event> {
 }
 
 fn usage(data: Option<&SponsoredConnectivityData>) -> MediaUsage {
-    let used: Option<&UsedServiceUnit> = data.and_then(|data| data.used_service_unit.as_ref());
+    let octets = data.and_then(SponsoredConnectivityData::octets);
+    let (from_caller, to_caller) = octets.unwrap_or_default();
     MediaUsage {
-        from_caller: used.and_then(|used| used.cc_input_octets).unwrap_or(0),
-        to_caller: used.and_then(|used| used.cc_output_octets).unwrap_or(0),
+        from_caller,
+        to_caller,
     }
 }

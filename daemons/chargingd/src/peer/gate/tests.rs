@@ -1,0 +1,425 @@
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use tollwire_diameter::rx::{AaRequest, RxSessionTerminationRequest};
+use tollwire_diameter::{Identity, Message};
+use tollwire_runtime::clock::Now;
+use tollwire_runtime::diameter::Address;
+
+use super::core::{Effect, Event, Gates, Report};
+use super::{Answer, Ask, Counted, Order, Outcome, Request, Told, What, rx};
+
+const ID: &str = "8mYqkR2vVbXw0PzQ3nTg1A";
+const START_MS: i64 = 1_000_000;
+
+/// The gates, a clock, and a limiter as simple as can be: what it has and what it was asked.
+struct World {
+    gates: Gates,
+    now: Now,
+    away: bool,
+    /// Seconds, octets granted and octets that have passed of each session.
+    limiter: HashMap<String, (u32, Option<u64>, u64)>,
+    asked: Vec<Request>,
+    told: Vec<Told>,
+    replies: Vec<(u64, bool)>,
+    token: u64,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            gates: Gates::new(),
+            now: Now {
+                instant: Instant::now(),
+                unix_ms: START_MS,
+            },
+            away: false,
+            limiter: HashMap::new(),
+            asked: Vec::new(),
+            told: Vec::new(),
+            replies: Vec::new(),
+            token: 0,
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        let mut effects = Vec::new();
+        self.gates.handle(self.now, event, &mut effects);
+        for effect in effects {
+            match effect {
+                Effect::Send {
+                    ticket,
+                    order,
+                    request,
+                } => {
+                    self.asked.push(request.clone());
+                    let event = match self.answer(&order, &request) {
+                        Some(answer) => Event::Answered { ticket, answer },
+                        None => Event::Failed { ticket },
+                    };
+                    self.event(event);
+                }
+                Effect::Tell(told) => self.told.push(told),
+                Effect::Reply { reply, known } => self.replies.push((reply, known)),
+            }
+        }
+    }
+
+    fn answer(&mut self, order: &Order, request: &Request) -> Option<Answer> {
+        if self.away {
+            return None;
+        }
+        Some(match request {
+            Request::Authorise {
+                seconds, octets, ..
+            } => {
+                let gate = self.limiter.entry(order.session.clone()).or_default();
+                (gate.0, gate.1) = (*seconds, *octets);
+                Answer::Stands(gate.2)
+            }
+            Request::Terminate => match self.limiter.remove(&order.session) {
+                Some((_, _, passed)) => Answer::Gone(passed),
+                None => Answer::Unknown,
+            },
+        })
+    }
+
+    fn ask(&mut self, what: What, order: Order) -> Outcome {
+        self.token += 1;
+        let token = self.token;
+        let before = self.told.len();
+        self.event(Event::Ask(Ask { token, what, order }));
+        let mine = |told: &&Told| told.token == Some(token);
+        let told: Vec<&Told> = self.told[before..].iter().filter(mine).collect();
+        assert_eq!(told.len(), 1, "{:?}", &self.told[before..]);
+        told[0].outcome.clone()
+    }
+
+    fn pass(&mut self, octets: u64) {
+        self.limiter.get_mut(ID).unwrap().2 += octets;
+    }
+
+    fn wait(&mut self, time: Duration) {
+        self.now.instant += time;
+        self.now.unix_ms += i64::try_from(time.as_millis()).unwrap();
+        self.event(Event::Tick);
+    }
+}
+
+fn limiter() -> Address {
+    Address::Unix("/run/tollwire/pinholed.sock".into())
+}
+
+fn order(octets: u64) -> Order {
+    Order {
+        session: ID.into(),
+        pinholed: limiter(),
+        user: "192.0.2.1:40000".parse().unwrap(),
+        service: "198.51.100.2:20000".parse().unwrap(),
+        not_after_unix_ms: START_MS + 60_999,
+        octets: Some(octets),
+        counted: Counted::default(),
+    }
+}
+
+fn counted(now: u64) -> Counted {
+    Counted {
+        now,
+        ..Counted::default()
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_gate_is_opened_moved_counted_and_closed() {
+    let mut world = World::new();
+    assert_eq!(
+        world.ask(What::Open, order(1000)),
+        Outcome::Stands(counted(0))
+    );
+    // Whole seconds, and no more than were wanted.
+    assert_eq!(world.limiter[ID], (60, Some(1000), 0));
+    world.pass(700);
+    world.wait(10 * SECOND);
+    let outcome = world.ask(What::Move, order(2000));
+    assert_eq!(outcome, Outcome::Stands(counted(700)));
+    assert_eq!(world.limiter[ID], (50, Some(2000), 700));
+    world.pass(100);
+    let outcome = world.ask(What::Close, order(2000));
+    assert_eq!(outcome, Outcome::Closed(Some(counted(800))));
+    assert!(world.limiter.is_empty());
+    assert_eq!(
+        world.ask(What::Close, order(2000)),
+        Outcome::Closed(None),
+        "the limiter knows it no more"
+    );
+    assert_eq!(world.gates.figures().standing, 0);
+    assert_eq!(world.gates.figures().opened, 1);
+}
+
+#[test]
+fn what_cannot_be_opened_leaves_nothing() {
+    let mut world = World::new();
+    world.away = true;
+    assert_eq!(world.ask(What::Open, order(1)), Outcome::Unreachable);
+    // It may have heard of it: it does not know of it in the end.
+    world.limiter.insert(ID.into(), (60, Some(1), 0));
+    world.wait(SECOND);
+    world.away = false;
+    assert_eq!(world.gates.figures().closing, 1);
+    world.wait(SECOND);
+    assert!(world.limiter.is_empty());
+    assert_eq!(world.gates.figures().closing, 0);
+    assert_eq!(world.told.len(), 1, "and nobody waits for that");
+    assert_eq!(world.gates.next_deadline(), None);
+
+    let mut over = order(1);
+    over.not_after_unix_ms = world.now.unix_ms + 999;
+    let outcome = world.ask(What::Open, over);
+    assert!(matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
+    assert!(world.limiter.is_empty());
+}
+
+#[test]
+fn a_refused_gate_is_not_there_and_a_refused_move_changes_nothing() {
+    let mut gates = Gates::new();
+    let now = World::new().now;
+    let mut turn = |event: Event| {
+        let mut effects = Vec::new();
+        gates.handle(now, event, &mut effects);
+        effects
+    };
+    let refused = |ticket| Event::Answered {
+        ticket,
+        answer: Answer::Refused("5063: belongs to another session".into()),
+    };
+    let ask = |what| {
+        Event::Ask(Ask {
+            token: 7,
+            what,
+            order: order(1),
+        })
+    };
+    turn(ask(What::Open));
+    let effects = turn(refused(1));
+    let told = Outcome::Refused("5063: belongs to another session".into());
+    let closing = |effect: &Effect| {
+        matches!(
+            effect,
+            Effect::Send {
+                request: Request::Terminate,
+                ticket: 2,
+                ..
+            }
+        )
+    };
+    assert!(matches!(&effects[0], Effect::Tell(it) if it.outcome == told && it.token == Some(7)));
+    assert!(closing(&effects[1]));
+    let effects = turn(Event::Answered {
+        ticket: 2,
+        answer: Answer::Unknown,
+    });
+    assert_eq!(effects, []);
+
+    turn(ask(What::Open));
+    turn(Event::Answered {
+        ticket: 3,
+        answer: Answer::Stands(0),
+    });
+    turn(ask(What::Move));
+    let effects = turn(refused(4));
+    assert_eq!(effects.len(), 1, "{effects:?}");
+    assert_eq!(gates.figures().standing, 1);
+}
+
+#[test]
+fn a_limiter_that_was_away_hears_what_is_wanted_now() {
+    let mut world = World::new();
+    world.ask(What::Open, order(1000));
+    let other = Order {
+        session: "other".into(),
+        ..order(5)
+    };
+    world.ask(What::Open, other.clone());
+    world.away = true;
+    assert_eq!(world.ask(What::Move, order(3000)), Outcome::Unreachable);
+    assert_eq!(world.ask(What::Close, other), Outcome::Unreachable);
+    world.away = false;
+    world.limiter.get_mut("other").unwrap().2 = 4;
+    let before = world.told.len();
+    world.event(Event::Open(Address::Unix("/elsewhere".into())));
+    assert_eq!(world.told.len(), before, "another limiter's gates");
+    world.event(Event::Open(limiter()));
+    assert_eq!(world.limiter[ID].1, Some(3000));
+    assert!(!world.limiter.contains_key("other"));
+    let told: Vec<_> = world.told[before..].iter().collect();
+    assert!(told.iter().all(|told| told.token.is_none()));
+    assert_eq!(told[0].outcome, Outcome::Stands(counted(0)));
+    assert_eq!(told[1].outcome, Outcome::Closed(Some(counted(4))));
+    // What is due is not asked for twice.
+    assert_eq!(world.gates.next_deadline(), None);
+}
+
+#[test]
+fn a_gate_of_an_earlier_run_goes_on() {
+    let mut world = World::new();
+    world.ask(What::Open, order(1000));
+    world.pass(400);
+    world.gates = Gates::new();
+    let mut found = order(1000);
+    found.counted = counted(300);
+    world.event(Event::Standing(found));
+    // Its limiter reports before it is there for us: it is not to forget the session.
+    world.event(Event::Report(Report {
+        reply: 1,
+        session: ID.into(),
+        spent: None,
+    }));
+    world.event(Event::Report(Report {
+        reply: 2,
+        session: "nobody's".into(),
+        spent: None,
+    }));
+    assert_eq!(world.replies, [(1, true), (2, false)]);
+    world.event(Event::Open(limiter()));
+    assert_eq!(
+        world.told.last().unwrap().outcome,
+        Outcome::Stands(counted(400))
+    );
+    assert_eq!(world.limiter[ID], (60, Some(1000), 400));
+}
+
+#[test]
+fn a_limiter_that_lost_its_table_gets_the_rest() {
+    let mut world = World::new();
+    world.ask(What::Open, order(1000));
+    world.pass(400);
+    world.ask(What::Move, order(1000));
+    world.limiter.clear();
+    let outcome = world.ask(What::Move, order(1000));
+    let lost = Counted {
+        before: 400,
+        now: 0,
+        exact: false,
+    };
+    assert_eq!(outcome, Outcome::Stands(lost));
+    assert_eq!(world.limiter[ID].1, Some(600), "not the whole again");
+    world.pass(50);
+    let outcome = world.ask(What::Close, order(1000));
+    let Outcome::Closed(Some(counted)) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!(counted.total(), 450);
+}
+
+#[test]
+fn one_that_the_kernel_shut_is_told_of_and_nothing_of_it_is_uncertain() {
+    let mut world = World::new();
+    world.ask(What::Open, order(1000));
+    world.pass(1000);
+    world.event(Event::Report(Report {
+        reply: 1,
+        session: ID.into(),
+        spent: Some(1000),
+    }));
+    assert_eq!(
+        world.told.last().unwrap(),
+        &Told {
+            token: None,
+            session: ID.into(),
+            outcome: Outcome::Spent(counted(1000)),
+        }
+    );
+    // The limiter forgets it; more is granted later.
+    world.limiter.clear();
+    let outcome = world.ask(What::Move, order(1500));
+    let told = Counted {
+        before: 1000,
+        now: 0,
+        exact: true,
+    };
+    assert_eq!(outcome, Outcome::Stands(told));
+    assert_eq!(world.limiter[ID].1, Some(500));
+}
+
+#[test]
+fn its_time_over_a_gate_is_closed_and_its_count_waits_for_the_manager() {
+    let mut world = World::new();
+    world.ask(What::Open, order(1000));
+    world.pass(10);
+    world.wait(60 * SECOND);
+    let outcome = world.ask(What::Move, order(2000));
+    assert_eq!(outcome, Outcome::Closed(Some(counted(10))));
+    assert!(world.limiter.is_empty());
+    for what in [What::Move, What::Close] {
+        let outcome = world.ask(what, order(2000));
+        assert_eq!(outcome, Outcome::Closed(Some(counted(10))));
+    }
+    assert_eq!(world.ask(What::Close, order(2000)), Outcome::Closed(None));
+}
+
+#[test]
+fn one_that_can_never_be_closed_is_forgotten_when_its_limiter_has() {
+    let mut world = World::new();
+    world.ask(What::Open, order(1000));
+    world.away = true;
+    world.ask(What::Close, order(1000));
+    for _ in 0..(60 + 15 * 60) {
+        world.wait(SECOND);
+    }
+    assert_eq!(world.gates.figures().closing, 1);
+    world.wait(2 * SECOND);
+    world.wait(2 * SECOND);
+    assert_eq!(world.gates.figures().closing, 0);
+    assert_eq!(world.gates.next_deadline(), None);
+}
+
+#[test]
+fn on_the_wire_it_is_one_pair_of_addresses_with_a_time_and_a_quota() {
+    let identity = Identity {
+        origin_host: "chargingd.test".into(),
+        origin_realm: "test".into(),
+    };
+    let encode = |octets| {
+        let request = Request::Authorise {
+            initial: true,
+            seconds: 60,
+            octets,
+        };
+        let octets = rx::encode(&identity, "limits.test", &order(1), &request).encode();
+        AaRequest::decode(&Message::decode(octets).unwrap()).unwrap()
+    };
+    let aar = encode(Some(1000));
+    assert_eq!(aar.session_id, format!("chargingd.test;peer;{ID}"));
+    assert_eq!(rx::session_of("chargingd.test", &aar.session_id), Some(ID));
+    for foreign in ["chargingd.test;1;2;ro", "sipd.test;peer;x", "", ";peer;"] {
+        assert_eq!(rx::session_of("chargingd.test", foreign), None, "{foreign}");
+    }
+    assert_eq!(aar.destination_realm, "limits.test");
+    assert_eq!(aar.session_timeout, Some(60));
+    let quota = |aar: &AaRequest| {
+        let data = aar.sponsored_connectivity_data.as_ref()?;
+        data.granted_service_unit.as_ref()?.cc_total_octets
+    };
+    assert_eq!(quota(&aar), Some(1000));
+    let flows = &aar.media_component_descriptions[0].media_sub_components[0];
+    let rules: Vec<String> = flows
+        .flow_descriptions
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        rules,
+        [
+            "permit in 17 from 192.0.2.1 40000 to 198.51.100.2 20000",
+            "permit out 17 from 198.51.100.2 20000 to 192.0.2.1 40000"
+        ]
+    );
+    // Without a limit there is a quota all the same, which no gate reaches: a limiter refuses one for what it cannot count.
+    assert!(quota(&encode(None)) > Some(1 << 60));
+    assert!(quota(&encode(None)) < Some(i64::MAX.unsigned_abs()));
+    let octets = rx::encode(&identity, "limits.test", &order(1), &Request::Terminate).encode();
+    let str = RxSessionTerminationRequest::decode(&Message::decode(octets).unwrap());
+    assert_eq!(str.unwrap().session_id, aar.session_id);
+}

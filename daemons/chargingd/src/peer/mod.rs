@@ -1,0 +1,3 @@
+//! Peer-to-peer accounting: the accounting manager.
+
+pub mod gate;
