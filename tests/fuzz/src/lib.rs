@@ -1,6 +1,7 @@
 //! What every fuzz target asserts.
 
 pub mod diameter;
+pub mod peer;
 pub mod signed;
 pub mod sip;
 pub mod slp;
