@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
 use tollwire_diameter::peer::Backoff;
 use tollwire_diameter::rx::RxReAuthRequest;
 use tollwire_diameter::{Message, ResultCode, dictionary};
@@ -65,13 +64,12 @@ pub struct LinkConfig {
     pub allow_remote: bool,
 }
 
-/// The link to the limiters; it ends when it is dropped, and the gates stay.
+/// The link to the limiters. Dropped, it takes leave of them; the gates stay.
 #[derive(Debug)]
 pub struct Link {
     asks: mpsc::Sender<Ask>,
     told: mpsc::UnboundedSender<Told>,
     figures: Arc<Mutex<Figures>>,
-    task: AbortHandle,
 }
 
 impl Link {
@@ -129,12 +127,11 @@ impl Link {
         for order in standing {
             running.handle(Event::Standing(order));
         }
-        let task = tokio::spawn(running.run(asked, node_events)).abort_handle();
+        tokio::spawn(running.run(asked, node_events));
         Ok(Self {
             asks,
             told,
             figures,
-            task,
         })
     }
 
@@ -153,12 +150,6 @@ impl Link {
     /// For `/metrics`.
     pub fn figures(&self) -> Figures {
         *self.figures.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 
@@ -192,6 +183,7 @@ impl Running {
             let mut figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner);
             *figures = self.gates.figures();
         }
+        self.node.shutdown().await;
     }
 
     fn handle(&mut self, event: Event) {
