@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -69,7 +69,7 @@ pub struct LinkConfig {
 pub struct Link {
     asks: mpsc::Sender<Ask>,
     told: mpsc::UnboundedSender<Told>,
-    figures: Arc<Mutex<Figures>>,
+    gates: Arc<Mutex<Gates>>,
 }
 
 impl Link {
@@ -114,13 +114,12 @@ impl Link {
             request_timeout: ANSWER,
             ..NodeConfig::default()
         };
-        let figures = Arc::default();
+        let gates: Arc<Mutex<Gates>> = Arc::default();
         let mut running = Running {
-            gates: Gates::new(),
+            gates: Arc::clone(&gates),
             node: Node::start(node, events)?,
             limiters,
             told: told.clone(),
-            figures: Arc::clone(&figures),
             replies: HashMap::new(),
             reply: 0,
         };
@@ -128,11 +127,7 @@ impl Link {
             running.handle(Event::Standing(order));
         }
         tokio::spawn(running.run(asked, node_events));
-        Ok(Self {
-            asks,
-            told,
-            figures,
-        })
+        Ok(Self { asks, told, gates })
     }
 
     /// Asks; [`Told`] follows with the ask's token. Never waits.
@@ -149,17 +144,20 @@ impl Link {
 
     /// For `/metrics`.
     pub fn figures(&self) -> Figures {
-        *self.figures.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.gates).figures()
     }
 }
 
+fn lock(gates: &Mutex<Gates>) -> MutexGuard<'_, Gates> {
+    gates.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 struct Running {
-    gates: Gates,
+    gates: Arc<Mutex<Gates>>,
     node: NodeHandle,
     /// The address of each, and its realm since it has said so.
     limiters: HashMap<PeerId, (Address, Option<String>)>,
     told: mpsc::UnboundedSender<Told>,
-    figures: Arc<Mutex<Figures>>,
     replies: HashMap<u64, (ReplyTo, Message)>,
     reply: u64,
 }
@@ -167,7 +165,7 @@ struct Running {
 impl Running {
     async fn run(mut self, mut asked: mpsc::Receiver<Ask>, mut events: mpsc::Receiver<NodeEvent>) {
         loop {
-            let due = self.gates.next_deadline();
+            let due = lock(&self.gates).next_deadline();
             let pause = due.map_or(IDLE, |due| due.saturating_duration_since(Instant::now()));
             tokio::select! {
                 ask = asked.recv() => match ask {
@@ -180,15 +178,13 @@ impl Running {
                 },
                 () = tokio::time::sleep(pause) => self.handle(Event::Tick),
             }
-            let mut figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner);
-            *figures = self.gates.figures();
         }
         self.node.shutdown().await;
     }
 
     fn handle(&mut self, event: Event) {
         let mut effects = Vec::new();
-        self.gates.handle(Now::read(), event, &mut effects);
+        lock(&self.gates).handle(Now::read(), event, &mut effects);
         self.carry_out(effects);
     }
 
