@@ -4,16 +4,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
+use crate::launch::{exchange, exchange_json, launch};
 use crate::net::{Host, Net};
 use crate::process::{Process, Scratch};
 use crate::scene::{Account, DOMAIN, Record, Setup, sip_address};
@@ -78,7 +77,8 @@ pub fn program(name: &str) -> PathBuf {
 #[derive(Debug)]
 struct Running {
     process: Process,
-    notify: UnixDatagram,
+    /// It says there how it is, as long as it runs.
+    _notify: UnixDatagram,
 }
 
 /// The three daemons and what they were told.
@@ -200,46 +200,14 @@ impl Daemons {
             .iter()
             .find(|known| known.name == name)
             .expect("a daemon of ours");
-        let path = self.folder.join(format!("{name}.notify"));
-        let _ = fs::remove_file(&path);
-        let notify = UnixDatagram::bind(&path).expect("a socket for READY=1");
-        notify
-            .set_read_timeout(Some(Duration::from_millis(20)))
-            .expect("a timeout");
         let capabilities = if name == "pinholed" {
             "-all,+net_admin"
         } else {
             "-all"
         };
-        let mut command = net.router.command("setpriv");
-        command
-            .args([
-                &format!("--bounding-set={capabilities}"),
-                &format!("--inh-caps={capabilities}"),
-                "--no-new-privs",
-                "--pdeathsig=KILL",
-                "--",
-            ])
-            .arg(self::program(program))
-            .arg("--config")
-            .arg(self.folder.join(format!("{name}.toml")))
-            .env("NOTIFY_SOCKET", &path)
-            .current_dir(&self.folder);
-        let log = self.folder.join(format!("{name}.log"));
-        let mut running = Running {
-            process: Process::start(name, &mut command, &log),
-            notify,
-        };
-        crate::wait::wait_until(&format!("{name} to be ready"), PATIENCE, || {
-            assert!(
-                running.process.ended().is_none(),
-                "{}",
-                running.process.log_tail()
-            );
-            let mut buffer = [0; 4096];
-            matches!(running.notify.recv(&mut buffer), Ok(length)
-                if String::from_utf8_lossy(&buffer[..length]).contains("READY=1"))
-        });
+        let setpriv = net.router.command("setpriv");
+        let (process, _notify) = launch(setpriv, &self.folder, name, program, capabilities);
+        let running = Running { process, _notify };
         self.running.insert(name, running);
     }
 
@@ -421,36 +389,18 @@ impl Daemons {
         path: &str,
         body: Option<&Value>,
     ) -> Value {
-        let content = self.exchange(daemon, method, path, body);
-        serde_json::from_str(&content).expect("JSON")
+        exchange_json(&self.admin(daemon), method, path, body)
     }
 
     /// What `GET path` answers, if it is no JSON: `/metrics`.
     #[must_use]
     #[track_caller]
     pub fn text(&self, daemon: &str, path: &str) -> String {
-        self.exchange(daemon, "GET", path, None)
+        exchange(&self.admin(daemon), "GET", path, None)
     }
 
-    #[track_caller]
-    fn exchange(&self, daemon: &str, method: &str, path: &str, body: Option<&Value>) -> String {
-        let socket = self.folder.join(format!("{daemon}.admin"));
-        let mut stream = UnixStream::connect(&socket).expect("the daemon listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        let body = body.map(Value::to_string).unwrap_or_default();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            body.len()
-        );
-        stream
-            .write_all(request.as_bytes())
-            .expect("it takes the request");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("it answers");
-        let (head, content) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
-        assert!(head.starts_with("HTTP/1.1 2"), "{method} {path}: {answer}");
-        content.to_owned()
+    fn admin(&self, daemon: &str) -> PathBuf {
+        self.folder.join(format!("{daemon}.admin"))
     }
 
     /// Where `sipd` hears, over UDP and TCP.

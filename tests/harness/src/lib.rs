@@ -16,6 +16,7 @@ pub mod capture;
 pub mod charging;
 pub mod daemons;
 pub mod disk;
+mod launch;
 pub mod media;
 pub mod net;
 pub mod phone;

@@ -1,19 +1,16 @@
 //! A daemon with pages and an operator's socket, on a host that knows the names of the test.
 
 use std::fs;
-use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::daemons::program;
+use crate::launch::{exchange_json, launch};
 use crate::net::Host;
 use crate::process::{Process, Scratch};
-use crate::wait::{PATIENCE, wait_until};
+use crate::wait::PATIENCE;
 use crate::web::internet::Internet;
 
 /// A running daemon, without any privilege. Dropping it kills it.
@@ -89,40 +86,16 @@ impl Daemon {
     /// When it does not get ready.
     #[track_caller]
     pub fn start(&mut self) {
-        let path = self.file("notify");
-        let _ = fs::remove_file(&path);
-        let notify = UnixDatagram::bind(&path).expect("a socket for READY=1");
-        let step = Duration::from_millis(20);
-        notify.set_read_timeout(Some(step)).expect("a timeout");
-        let mut command = Internet::command_with(&self.hosts, &self.host, "setpriv");
-        command
-            .args([
-                "--bounding-set=-all",
-                "--inh-caps=-all",
-                "--no-new-privs",
-                "--pdeathsig=KILL",
-                "--",
-            ])
-            .arg(program(self.program))
-            .arg("--config")
-            .arg(self.file("toml"))
-            .env("NOTIFY_SOCKET", &path)
-            .current_dir(&self.folder);
+        let mut setpriv = Internet::command_with(&self.hosts, &self.host, "setpriv");
         if self.days_ahead > 0 {
             // The wall clock alone: timers go on as they are.
-            command
+            setpriv
                 .env("LD_PRELOAD", "/usr/$LIB/faketime/libfaketime.so.1")
                 .env("FAKETIME", format!("+{}d", self.days_ahead))
                 .env("DONT_FAKE_MONOTONIC", "1")
                 .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         }
-        let mut process = Process::start(&self.name, &mut command, &self.file("log"));
-        wait_until(&format!("{} to be ready", self.name), PATIENCE, || {
-            assert!(process.ended().is_none(), "{}", process.log_tail());
-            let mut buffer = [0; 4096];
-            matches!(notify.recv(&mut buffer), Ok(length)
-                if String::from_utf8_lossy(&buffer[..length]).contains("READY=1"))
-        });
+        let (process, _) = launch(setpriv, &self.folder, &self.name, self.program, "-all");
         self.process = Some(process);
     }
 
@@ -198,8 +171,7 @@ impl Daemon {
     #[must_use]
     #[track_caller]
     pub fn get(&self, path: &str) -> Value {
-        let text = self.ask("GET", path, None);
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}: {text}"))
+        exchange_json(&self.admin(), "GET", path, None)
     }
 
     /// What `POST path` answers there.
@@ -208,53 +180,6 @@ impl Daemon {
     /// When it does not answer well.
     #[track_caller]
     pub fn post(&self, path: &str, body: &Value) -> Value {
-        let text = self.ask("POST", path, Some(body));
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}: {text}"))
+        exchange_json(&self.admin(), "POST", path, Some(body))
     }
-
-    /// What `GET /metrics` says.
-    ///
-    /// # Panics
-    /// When it does not answer well.
-    #[must_use]
-    #[track_caller]
-    pub fn metrics(&self) -> String {
-        self.ask("GET", "/metrics", None)
-    }
-
-    #[track_caller]
-    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> String {
-        let mut stream = UnixStream::connect(self.admin())
-            .unwrap_or_else(|error| panic!("{}: {error}\n{}", self.name, self.log()));
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        let body = body.map(Value::to_string).unwrap_or_default();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        let (head, content) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
-        assert!(head.starts_with("HTTP/1.1 2"), "{method} {path}: {answer}");
-        match head
-            .to_ascii_lowercase()
-            .contains("transfer-encoding: chunked")
-        {
-            true => unchunked(content),
-            false => content.to_owned(),
-        }
-    }
-}
-
-/// A chunked body, put together.
-fn unchunked(mut rest: &str) -> String {
-    let mut whole = String::new();
-    while let Some((size, after)) = rest.split_once("\r\n") {
-        let size = usize::from_str_radix(size.trim(), 16).unwrap_or(0);
-        whole.push_str(after.get(..size).unwrap_or_default());
-        rest = after.get(size + 2..).unwrap_or_default();
-    }
-    whole
 }

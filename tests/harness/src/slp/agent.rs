@@ -4,17 +4,17 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixDatagram, UnixStream};
-use std::path::{Path, PathBuf};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::daemons::program;
+use crate::launch::{exchange, launch};
 use crate::net::Host;
 use crate::process::{Process, Scratch};
-use crate::wait::{PATIENCE, wait_for, wait_until};
+use crate::wait::{PATIENCE, wait_for};
 
 /// A running `slpd`. Dropping it kills it.
 #[derive(Debug)]
@@ -69,35 +69,10 @@ impl Agent {
     /// When it does not get ready.
     #[track_caller]
     pub fn start_again(&mut self) {
-        let file = |what: &str| self.folder.join(format!("{}.{what}", self.name));
-        let path = file("notify");
-        let _ = fs::remove_file(&path);
-        let notify = UnixDatagram::bind(&path).expect("a socket for READY=1");
-        notify
-            .set_read_timeout(Some(Duration::from_millis(20)))
-            .expect("a timeout");
-        let mut command = self.host.command("setpriv");
+        let setpriv = self.host.command("setpriv");
         // Port 427 is all that it needs.
-        command
-            .args([
-                "--bounding-set=-all,+net_bind_service",
-                "--inh-caps=-all,+net_bind_service",
-                "--no-new-privs",
-                "--pdeathsig=KILL",
-                "--",
-            ])
-            .arg(program("slpd"))
-            .arg("--config")
-            .arg(file("toml"))
-            .env("NOTIFY_SOCKET", &path)
-            .current_dir(&self.folder);
-        let mut process = Process::start(&self.name, &mut command, &file("log"));
-        wait_until(&format!("{} to be ready", self.name), PATIENCE, || {
-            assert!(process.ended().is_none(), "{}", process.log_tail());
-            let mut buffer = [0; 4096];
-            matches!(notify.recv(&mut buffer), Ok(length)
-                if String::from_utf8_lossy(&buffer[..length]).contains("READY=1"))
-        });
+        let needed = "-all,+net_bind_service";
+        let (process, _) = launch(setpriv, &self.folder, &self.name, "slpd", needed);
         self.process = Some(process);
     }
 
@@ -217,7 +192,7 @@ impl Agent {
     #[must_use]
     #[track_caller]
     pub fn get(&self, path: &str) -> String {
-        exchange(&self.admin_socket(), "GET", path)
+        exchange(&self.admin_socket(), "GET", path, None)
     }
 
     /// What `POST path` answers.
@@ -226,7 +201,7 @@ impl Agent {
     /// When it does not answer.
     #[track_caller]
     pub fn post(&self, path: &str) -> String {
-        exchange(&self.admin_socket(), "POST", path)
+        exchange(&self.admin_socket(), "POST", path, None)
     }
 
     /// URLs that are registered, in order.
@@ -292,21 +267,4 @@ pub fn read_message(stream: &mut impl Read) -> std::io::Result<Vec<u8>> {
     octets.resize(length.max(5), 0);
     stream.read_exact(&mut octets[5..])?;
     Ok(octets)
-}
-
-#[track_caller]
-fn exchange(socket: &Path, method: &str, path: &str) -> String {
-    let mut stream = UnixStream::connect(socket).expect("slpd listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-    );
-    stream
-        .write_all(request.as_bytes())
-        .expect("it takes the request");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("it answers");
-    let (head, content) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
-    assert!(head.starts_with("HTTP/1.1 2"), "{method} {path}: {answer}");
-    content.to_owned()
 }
