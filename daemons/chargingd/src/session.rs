@@ -510,6 +510,9 @@ impl ServiceOutcome {
 /// What the client said about the call.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
+    /// What the service is called; empty: as its tariff says.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub service: Box<str>,
     /// SIP Call-ID.
     pub call_id: String,
     /// Calling party.

@@ -16,6 +16,7 @@ use super::request::{Asked, learn};
 use crate::account::{Account, is_name};
 use crate::effect::Effect;
 use crate::part::Sought;
+use crate::peer;
 use crate::rating::{Measure, Query, Used};
 use crate::session::{
     Answered, Facts, Outcome, Price, Service, ServiceOutcome, Session, split, units_of,
@@ -79,7 +80,12 @@ impl Core {
         if self.due.len() >= self.settings.max_sessions {
             return Outcome::refused(ResultCode::TOO_BUSY.0);
         }
-        let Some(account) = self.subscriber(request) else {
+        // A peer is known by the name in his certificate, which may be his account's.
+        let account = match request.service_context_id == peer::ro::CONTEXT {
+            true => self.payer(request),
+            false => self.subscriber(request),
+        };
+        let Some(account) = account else {
             return Outcome::refused(ResultCode::USER_UNKNOWN.0);
         };
         if account.blocked {

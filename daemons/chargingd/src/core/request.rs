@@ -8,8 +8,12 @@ use tollwire_diameter::credit_control::{
 };
 
 use crate::account::canonical_identity;
+use crate::peer::ro::service_of;
 use crate::rating::{Measure, Used};
 use crate::session::{Facts, ServiceOutcome, Session, plus};
+
+/// Characters of the longest text that a record carries.
+const LONGEST_TEXT: usize = 512;
 
 /// What is asked of one service.
 #[derive(Debug, Clone)]
@@ -203,6 +207,9 @@ pub(crate) fn identities(request: &CreditControlRequest) -> Vec<Box<str>> {
 
 /// Adds what the request says of the call; later requests know more.
 pub(super) fn learn(facts: &mut Facts, request: &CreditControlRequest) {
+    if let Some(service) = service_of(request) {
+        facts.service = service.chars().take(LONGEST_TEXT).collect();
+    }
     let Some(call) = request
         .service_information
         .as_ref()
@@ -212,8 +219,8 @@ pub(super) fn learn(facts: &mut Facts, request: &CreditControlRequest) {
     };
     let text = |place: &mut String, value: Option<&String>| {
         if let Some(value) = value {
-            // The longest that a record carries; a URI of more is cut, not refused.
-            *place = value.chars().take(512).collect();
+            // A URI of more is cut, not refused.
+            *place = value.chars().take(LONGEST_TEXT).collect();
         }
     };
     text(&mut facts.call_id, call.user_session_id.as_ref());

@@ -114,9 +114,10 @@ impl Core {
         ChargeRecord {
             sequence_number: 0,
             record_id,
-            service: match is_call {
-                true => "sip-call".to_owned(),
-                false => service.price.about().service.to_string(),
+            service: match (&*facts.service, is_call) {
+                ("", true) => "sip-call".to_owned(),
+                ("", false) => service.price.about().service.to_string(),
+                (named, _) => named.to_owned(),
             },
             call_id: facts.call_id.clone(),
             from: facts.from.clone(),

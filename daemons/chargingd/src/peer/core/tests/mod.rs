@@ -1,0 +1,4 @@
+mod issue;
+mod money;
+mod simulation;
+mod world;
