@@ -12,8 +12,8 @@ use rcgen::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Octets of a name (a claim of the protocol holds as many).
-const LONGEST_NAME: usize = 512;
+/// Octets of a name: the protocol's parties take no longer one.
+const LONGEST_NAME: usize = 255;
 /// Characters of a common name (RFC 5280 appendix A.1, ub-common-name).
 const LONGEST_COMMON_NAME: usize = 64;
 /// Octets of a serial number: 127 random bits, which no two certificates share (RFC 5280 4.1.2.2 allows 20).
@@ -278,7 +278,7 @@ pub(super) fn normal(name: &str, usage: Usage) -> Result<String, String> {
 fn alternative(name: &str, usage: Usage) -> Result<SanType, String> {
     let wrong = |what: &str| Err(format!("{name:?}: {what}"));
     if name.len() > LONGEST_NAME {
-        return wrong("a name has at most 512 octets");
+        return wrong("a name has at most 255 octets");
     }
     let text = || Ia5String::try_from(name).map_err(said);
     match (usage, name.parse::<IpAddr>(), name.split_once(':')) {

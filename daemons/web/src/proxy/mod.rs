@@ -111,8 +111,8 @@ fn relocated(location: &HeaderValue, base: &str, upstream: &str) -> Option<Heade
     inside(rest).then(|| HeaderValue::try_from(format!("{base}{rest}")).ok())?
 }
 
-/// Takes out what is of one connection alone.
-fn strip(headers: &mut HeaderMap) {
+/// Takes out what is of one connection alone (RFC 9110 7.6.1).
+pub fn strip(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()

@@ -1,0 +1,286 @@
+//! A proxy for the programs of this host: it signs each request, so that any of them can use the service.
+//!
+//! A program asks it as a proxy (`curl -x http://127.0.0.1:8899 http://provider.example/weather/today`: plain HTTP, for what is inside
+//! TLS cannot be signed; on to the provider it is TLS if his address says so), or as if it were the service itself
+//! (`curl http://127.0.0.1:8899/today`).
+
+mod route;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody as _};
+use axum::http::header::{CONTENT_TYPE, HOST, LOCATION};
+use axum::http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tollwire_peer::{Refusal, SERVICE_REQUEST_FIELD, Word};
+use tollwire_web::proxy::{Passing, Watch, length, strip};
+
+use crate::{Lease, Leases, UserError};
+use route::Base;
+
+/// Octets of a request's head.
+const LARGEST_HEAD: usize = 32 * 1024;
+/// How long a head may take.
+const HEAD: Duration = Duration::from_secs(30);
+/// The pause after a fault of the listener: too many open files go by.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Octets of an answer that is looked at for a refusal.
+const LARGEST_REFUSAL: usize = 4096;
+
+/// What a proxy bears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Connections of programs at once; more wait.
+    pub connections: usize,
+    /// How long nothing may come of an answer's body.
+    pub silence: Duration,
+    /// How long answers under way may take when it ends.
+    pub drain: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            connections: 64,
+            silence: Duration::from_secs(120),
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A running proxy; dropping it ends it at once.
+pub struct Proxy {
+    address: SocketAddr,
+    leases: Arc<Leases>,
+    ending: watch::Sender<bool>,
+    listening: JoinSet<()>,
+    bounds: Bounds,
+}
+
+struct Shared {
+    leases: Arc<Leases>,
+    bounds: Bounds,
+}
+
+impl Proxy {
+    /// Serves programs that connect to `listener`, with credentials of `leases`.
+    ///
+    /// # Errors
+    /// The listener has no address.
+    pub fn start(
+        listener: TcpListener,
+        leases: Arc<Leases>,
+        bounds: Bounds,
+    ) -> std::io::Result<Self> {
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            leases: Arc::clone(&leases),
+            bounds,
+        });
+        let (ending, ended) = watch::channel(false);
+        let mut listening = JoinSet::new();
+        listening.spawn(listen(listener, shared, ended));
+        Ok(Self {
+            address,
+            leases,
+            ending,
+            listening,
+            bounds,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends it: what is under way may finish for a while, then the session ends.
+    pub async fn stop(mut self) {
+        self.ending.send_replace(true);
+        let drained = timeout(self.bounds.drain, self.listening.join_next()).await;
+        if drained.is_err() {
+            self.listening.shutdown().await;
+        }
+        self.leases.end().await;
+    }
+}
+
+async fn listen(listener: TcpListener, shared: Arc<Shared>, mut ended: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(shared.bounds.connections));
+    let mut connections = JoinSet::new();
+    let accept = async || {
+        loop {
+            let place = Arc::clone(&places).acquire_owned().await;
+            match (place, listener.accept().await) {
+                (Ok(place), Ok((stream, _))) => return (place, stream),
+                _ => sleep(PAUSE).await,
+            }
+        }
+    };
+    loop {
+        tokio::select! {
+            (place, stream) = accept() => {
+                connections.spawn(serve(stream, place, Arc::clone(&shared), ended.clone()));
+            }
+            Some(_) = connections.join_next() => {}
+            () = told(&mut ended) => break,
+        }
+    }
+    while connections.join_next().await.is_some() {}
+}
+
+async fn told(ended: &mut watch::Receiver<bool>) {
+    // Whoever could tell is gone: that is the end as well.
+    let _ = ended.wait_for(|ended| *ended).await;
+}
+
+async fn serve(
+    stream: TcpStream,
+    _place: OwnedSemaphorePermit,
+    shared: Arc<Shared>,
+    mut ended: watch::Receiver<bool>,
+) {
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(|request| {
+        let shared = Arc::clone(&shared);
+        async move { Ok::<_, Infallible>(shared.answer(request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(LARGEST_HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    tokio::select! {
+        over = connection.as_mut() => if let Err(error) = over {
+            tracing::debug!(%error, "a connection of a program broke off");
+        },
+        () = told(&mut ended) => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+}
+
+/// A credential, until an answer's body has passed.
+struct Held(#[expect(dead_code, reason = "what it holds is dropped with it")] Arc<Lease>);
+
+impl Watch for Held {}
+
+/// An answer of our own.
+fn plain(status: u16, text: &str) -> Response<Body> {
+    let mut response = Response::new(Body::from(format!("tollctl peer: {text}\n")));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let utf8 = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, utf8);
+    response
+}
+
+fn failed(error: &UserError) -> Response<Body> {
+    tracing::warn!(%error, "a request was not served");
+    plain(error.status(), &error.to_string())
+}
+
+impl Shared {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+            return plain(
+                501,
+                "what is inside TLS cannot be signed: ask for http://, the way to the provider is encrypted if his address is https",
+            );
+        }
+        let (mut head, body) = request.into_parts();
+        strip(&mut head.headers);
+        head.headers.remove(HOST);
+        head.headers.remove(SERVICE_REQUEST_FIELD);
+        head.extensions.clear();
+        let again = body.is_end_stream().then(|| head.clone());
+        let request = Request::from_parts(head, Body::new(body));
+        match self.pass(request).await {
+            // Only what has no body can be asked again, once, under the next credential.
+            Passed::Over(refused) => match again {
+                Some(head) => match self.pass(Request::from_parts(head, Body::empty())).await {
+                    Passed::Answered(response) | Passed::Over(response) => response,
+                },
+                None => refused,
+            },
+            Passed::Answered(response) => response,
+        }
+    }
+
+    async fn pass(&self, mut request: Request<Body>) -> Passed {
+        let lease = match self.leases.lease().await {
+            Ok(lease) => lease,
+            Err(error) => return Passed::Answered(failed(&error)),
+        };
+        let credential = lease.credential();
+        let Some(base) = Base::of(&credential.address) else {
+            let text = format!("{}: the service is not of HTTP", credential.address);
+            return Passed::Answered(plain(502, &text));
+        };
+        let form = match base.target(request.uri()) {
+            Ok((uri, form)) => {
+                *request.uri_mut() = uri;
+                form
+            }
+            Err(why) => return Passed::Answered(plain(403, &why)),
+        };
+        let is_head = request.method() == Method::HEAD;
+        let response = match self.leases.user().send(credential, request).await {
+            Ok(response) => response,
+            Err(error) => return Passed::Answered(failed(&error)),
+        };
+        let (mut head, body) = response.into_parts();
+        strip(&mut head.headers);
+        head.extensions.clear();
+        let location = head.headers.get(LOCATION).and_then(|it| it.to_str().ok());
+        let location = location.and_then(|location| base.relocated(location, &form));
+        if let Some(Ok(location)) = location.map(HeaderValue::try_from) {
+            head.headers.insert(LOCATION, location);
+        }
+        let length = length(&head.headers);
+        if matches!(head.status.as_u16(), 404 | 410)
+            && length.is_some_and(|it| it <= LARGEST_REFUSAL as u64)
+        {
+            let octets = match Limited::new(body, LARGEST_REFUSAL).collect().await {
+                Ok(body) => body.to_bytes(),
+                Err(error) => return Passed::Answered(plain(502, &error.to_string())),
+            };
+            let over = is_over(&octets);
+            let response = Response::from_parts(head, Body::from(octets));
+            if over {
+                lease.spent();
+                return Passed::Over(response);
+            }
+            return Passed::Answered(response);
+        }
+        // HEAD tells a length, and has no body.
+        let length = if is_head { Some(0) } else { length };
+        let body = Passing::new(body, length, self.bounds.silence, Held(lease));
+        Passed::Answered(Response::from_parts(head, Body::new(body)))
+    }
+}
+
+enum Passed {
+    Answered(Response<Body>),
+    /// The provider says that the session is over.
+    Over(Response<Body>),
+}
+
+/// Whether an answer is the provider's own that the session is none, or none any more.
+fn is_over(body: &[u8]) -> bool {
+    let refusal = serde_json::from_slice::<Refusal>(body);
+    refusal.is_ok_and(|refusal| matches!(refusal.error, Word::Closed | Word::UnknownSession))
+}
