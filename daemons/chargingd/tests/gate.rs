@@ -316,6 +316,39 @@ async fn killed_in_a_session_both_find_it_again_and_no_packet_is_missing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limiter_that_lost_its_table_lets_only_the_rest_pass() {
+    let mut world = World::new();
+    let mut manager = world.link(Vec::new());
+    let order = world.order(PATIENCE * 3, Some(300 * PACKET_OCTETS));
+    manager.open(&order).await;
+    {
+        let _up = world.user.send_every(world.provider.address(), FAST);
+        world.provider.wait_for_more(100);
+    }
+    let before = manager.count(&order).await;
+    world.kill();
+    world
+        .net
+        .router
+        .nft(&["delete", "table", "inet", "tollwire"]);
+    world.start();
+    let found = manager.hear().await;
+    let lost = Counted {
+        before: before.total(),
+        now: 0,
+        exact: false,
+    };
+    assert_eq!((found.token, found.outcome), (None, Outcome::Stands(lost)));
+    let traffic = world.traffic();
+    wait_until("the rest to pass", PATIENCE, || {
+        world.arrived() >= 300 * PACKET_OCTETS
+    });
+    assert!(world.is_shut(&traffic));
+    assert_eq!(world.arrived(), 300 * PACKET_OCTETS);
+    assert_eq!(manager.close(&order).await.total(), world.arrived());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_counted_or_is_another_s_is_refused() {
     let world = World::new();
     let mut manager = world.link(Vec::new());

@@ -385,9 +385,11 @@ impl Core {
                 Ok(reading) => {
                     self.read(now, &session, &read, &reading.counters);
                     if let Some(session) = self.sessions.get(&session) {
+                        let keys = session.flows.iter().map(|flow| flow.key);
+                        let begun: Vec<FlowKey> = keys.filter(|key| !read.contains(key)).collect();
                         effects.push(Effect::Answer {
                             token,
-                            answer: success(session),
+                            answer: success(session, &begun),
                         });
                     } else {
                         let answer = Answer::Refused {
@@ -416,7 +418,7 @@ impl Core {
                 let answer = match result {
                     Ok(reading) => {
                         take_counts(&mut session, now, &reading.counters);
-                        let answer = success(&session);
+                        let answer = success(&session, &[]);
                         self.answered.keep(&session.id, answer.clone());
                         answer
                     }
@@ -622,9 +624,9 @@ fn new_session(id: &str, now: Now) -> Session {
     }
 }
 
-fn success(session: &Session) -> Answer {
+fn success(session: &Session, begun: &[FlowKey]) -> Answer {
     Answer::Success {
-        report: session.report(),
+        report: session.report(begun),
         last_packet_unix_ms: session.last_packet_unix_ms,
     }
 }
@@ -636,6 +638,6 @@ fn report(session: &Session, action: SpecificAction) -> Effect {
         origin_realm: session.origin_realm.clone(),
         action,
         last_packet_unix_ms: session.last_packet_unix_ms,
-        report: session.report(),
+        report: session.report(&[]),
     }
 }

@@ -174,8 +174,8 @@ impl Session {
         merge_oldest(&mut self.past);
     }
 
-    /// The report of what passed.
-    pub fn report(&self) -> Report {
+    /// The report of what passed. Of flows in `begun` nothing is said: their counters have only begun.
+    pub fn report(&self, begun: &[FlowKey]) -> Report {
         let mut places: Vec<(Place, Usage)> = self.places().collect();
         places.sort_by_key(|(place, _)| *place);
         let mut report = Report::default();
@@ -195,6 +195,18 @@ impl Session {
                 ..MediaComponentDescription::default()
             })
             .collect();
+        let begun = self.flows.iter().filter(|flow| begun.contains(&flow.key));
+        for Place {
+            component, flow, ..
+        } in begun.map(|flow| flow.place)
+        {
+            let of_it = report.components.iter_mut();
+            of_it
+                .filter(|it| it.media_component_number == component)
+                .flat_map(|it| &mut it.media_sub_components)
+                .filter(|it| it.flow_number == flow)
+                .for_each(|it| it.used_service_unit = None);
+        }
         report
     }
 

@@ -225,6 +225,29 @@ fn an_answer_waits_for_the_kernel_and_the_end_reports_what_passed() {
 }
 
 #[test]
+fn of_counters_that_begin_with_a_request_its_answer_does_not_say_that_nothing_passed() {
+    let told = |world: &World| -> Vec<bool> {
+        let Some(Answer::Success { report, .. }) = world.answers.last() else {
+            panic!("{:?}", world.answers);
+        };
+        let flows = report
+            .components
+            .iter()
+            .flat_map(|it| &it.media_sub_components);
+        flows.map(|flow| flow.used_service_unit.is_some()).collect()
+    };
+    let mut world = World::new();
+    world.authorise(call(60));
+    assert_eq!(told(&world), [false]);
+    let second = component(2, 30_000, FlowStatus::Enabled);
+    let first = component(1, 20_000, FlowStatus::Enabled);
+    world.authorise(request(60, vec![first, second]));
+    assert_eq!(told(&world), [true, false]);
+    world.authorise(request(60, Vec::new()));
+    assert_eq!(told(&world), [true, true]);
+}
+
+#[test]
 fn an_unknown_session_cannot_be_terminated() {
     let mut world = World::new();
     world.terminate();

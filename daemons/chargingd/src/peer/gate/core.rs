@@ -108,6 +108,8 @@ struct Gate {
     order: Order,
     counted: Counted,
     state: State,
+    /// Its limiter has had it.
+    stood: bool,
     /// Shut by the kernel, so that nothing passes.
     shut: bool,
     again: Option<Instant>,
@@ -153,7 +155,13 @@ impl Gates {
     pub fn handle(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) {
         match event {
             // It is asked for when its limiter is there.
-            Event::Standing(order) => drop(self.keep(order, State::Wanted)),
+            Event::Standing(order) => {
+                let session = order.session.clone();
+                self.keep(order, State::Wanted);
+                if let Some(gate) = self.gates.get_mut(&session) {
+                    gate.stood = true;
+                }
+            }
             Event::Ask(ask) => self.ask(now, ask, effects),
             Event::Answered { ticket, answer } => self.answered(now, ticket, answer, effects),
             Event::Failed { ticket } => self.failed(now, ticket, effects),
@@ -166,6 +174,11 @@ impl Gates {
     /// When [`Event::Tick`] is due.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.due.first().map(|(due, _)| *due)
+    }
+
+    /// What has passed the gate of a session, as far as it was told.
+    pub fn gate(&self, session: &str) -> Option<Counted> {
+        self.gates.get(session).map(|gate| gate.counted)
     }
 
     /// What was counted.
@@ -194,6 +207,7 @@ impl Gates {
         let gate = Gate {
             counted: order.counted,
             state,
+            stood: false,
             shut: false,
             again: None,
             order,
@@ -285,8 +299,13 @@ impl Gates {
             return;
         };
         match answer {
-            Answer::Stands(octets) => {
-                let another = gate.counted.read(octets, gate.shut);
+            Answer::Stands { octets, begun } => {
+                let mut another = begun && gate.stood;
+                if another {
+                    gate.counted.lose(gate.shut);
+                }
+                another |= gate.counted.read(octets, gate.shut);
+                gate.stood = true;
                 let limit = gate.order.octets;
                 gate.shut = limit.is_some_and(|limit| limit <= gate.counted.total());
                 if another && limit.is_some() && gate.state == State::Wanted {
@@ -304,11 +323,18 @@ impl Gates {
             }
             Answer::Gone(octets) => {
                 gate.counted.read(octets, gate.shut);
-                gate.shut = true;
+                (gate.stood, gate.shut) = (true, true);
                 let counted = gate.counted;
                 self.gone(ticket, Some(counted), effects);
             }
-            Answer::Unknown => self.gone(ticket, None, effects),
+            Answer::Unknown => {
+                // What passed since it was last read nobody knows.
+                let counted = gate.stood.then(|| {
+                    gate.counted.lose(gate.shut);
+                    gate.counted
+                });
+                self.gone(ticket, counted, effects);
+            }
             Answer::Refused(why) => {
                 self.figures.refused += 1;
                 match ticket.what {

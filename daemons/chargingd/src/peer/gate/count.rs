@@ -30,16 +30,21 @@ impl Counted {
         self.before.saturating_add(self.now)
     }
 
-    /// The counter says so much. One that shrank is another: the old one's octets are kept. `shut`: nothing had passed since
-    /// it was last read. Returns whether it is another.
+    /// The counter says so much. One that shrank is another. Returns whether it is.
     pub(super) fn read(&mut self, octets: u64, shut: bool) -> bool {
         let another = octets < self.now;
         if another {
-            self.before = self.total();
-            self.exact &= shut;
+            self.lose(shut);
         }
         self.now = octets;
         another
+    }
+
+    /// The counter is no more; what it said is kept. `shut`: nothing had passed since it was last read.
+    pub(super) fn lose(&mut self, shut: bool) {
+        self.before = self.total();
+        self.now = 0;
+        self.exact &= shut;
     }
 }
 

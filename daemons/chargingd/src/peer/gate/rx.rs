@@ -32,8 +32,13 @@ pub enum Request {
 /// What a limiter answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// The gate stands; octets that have passed.
-    Stands(u64),
+    /// The gate stands.
+    Stands {
+        /// Octets that have passed.
+        octets: u64,
+        /// The counter has begun just now.
+        begun: bool,
+    },
     /// It is gone; octets that have passed.
     Gone(u64),
     /// No such session.
@@ -117,12 +122,24 @@ pub(super) fn authorised(message: &Message) -> Answer {
     };
     let passed = octets(answer.sponsored_connectivity_data.as_ref());
     match (message.result_code(), passed) {
-        (Some(ResultCode::SUCCESS), Some(octets)) => Answer::Stands(octets),
+        (Some(ResultCode::SUCCESS), Some(octets)) => Answer::Stands {
+            octets,
+            begun: begun(&answer),
+        },
         (Some(ResultCode::SUCCESS), None) => {
             Answer::Refused("the limiter does not count what passes".into())
         }
         _ => refused(message, answer.error_message.as_deref()),
     }
+}
+
+/// A limiter does not say of a flow what has passed while its counter has only begun.
+fn begun(answer: &AaAnswer) -> bool {
+    let components = answer.media_component_descriptions.iter();
+    let flows = components.flat_map(|it| &it.media_sub_components);
+    flows
+        .into_iter()
+        .any(|flow| flow.used_service_unit.is_none())
 }
 
 /// What an STA says.

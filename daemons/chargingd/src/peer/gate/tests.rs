@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use proptest::prelude::*;
 use tollwire_diameter::rx::{AaRequest, RxSessionTerminationRequest};
 use tollwire_diameter::{Identity, Message};
 use tollwire_runtime::clock::Now;
@@ -73,9 +74,13 @@ impl World {
             Request::Authorise {
                 seconds, octets, ..
             } => {
+                let begun = !self.limiter.contains_key(&order.session);
                 let gate = self.limiter.entry(order.session.clone()).or_default();
                 (gate.0, gate.1) = (*seconds, *octets);
-                Answer::Stands(gate.2)
+                Answer::Stands {
+                    octets: gate.2,
+                    begun,
+                }
             }
             Request::Terminate => match self.limiter.remove(&order.session) {
                 Some((_, _, passed)) => Answer::Gone(passed),
@@ -122,7 +127,7 @@ fn order(octets: u64) -> Order {
     }
 }
 
-fn counted(now: u64) -> Counted {
+fn counted_as(now: u64) -> Counted {
     Counted {
         now,
         ..Counted::default()
@@ -136,18 +141,18 @@ fn a_gate_is_opened_moved_counted_and_closed() {
     let mut world = World::new();
     assert_eq!(
         world.ask(What::Open, order(1000)),
-        Outcome::Stands(counted(0))
+        Outcome::Stands(counted_as(0))
     );
     // Whole seconds, and no more than were wanted.
     assert_eq!(world.limiter[ID], (60, Some(1000), 0));
     world.pass(700);
     world.wait(10 * SECOND);
     let outcome = world.ask(What::Move, order(2000));
-    assert_eq!(outcome, Outcome::Stands(counted(700)));
+    assert_eq!(outcome, Outcome::Stands(counted_as(700)));
     assert_eq!(world.limiter[ID], (50, Some(2000), 700));
     world.pass(100);
     let outcome = world.ask(What::Close, order(2000));
-    assert_eq!(outcome, Outcome::Closed(Some(counted(800))));
+    assert_eq!(outcome, Outcome::Closed(Some(counted_as(800))));
     assert!(world.limiter.is_empty());
     assert_eq!(
         world.ask(What::Close, order(2000)),
@@ -225,7 +230,10 @@ fn a_refused_gate_is_not_there_and_a_refused_move_changes_nothing() {
     turn(ask(What::Open));
     turn(Event::Answered {
         ticket: 3,
-        answer: Answer::Stands(0),
+        answer: Answer::Stands {
+            octets: 0,
+            begun: true,
+        },
     });
     turn(ask(What::Move));
     let effects = turn(refused(4));
@@ -255,8 +263,8 @@ fn a_limiter_that_was_away_hears_what_is_wanted_now() {
     assert!(!world.limiter.contains_key("other"));
     let told: Vec<_> = world.told[before..].iter().collect();
     assert!(told.iter().all(|told| told.token.is_none()));
-    assert_eq!(told[0].outcome, Outcome::Stands(counted(0)));
-    assert_eq!(told[1].outcome, Outcome::Closed(Some(counted(4))));
+    assert_eq!(told[0].outcome, Outcome::Stands(counted_as(0)));
+    assert_eq!(told[1].outcome, Outcome::Closed(Some(counted_as(4))));
     // What is due is not asked for twice.
     assert_eq!(world.gates.next_deadline(), None);
 }
@@ -268,7 +276,7 @@ fn a_gate_of_an_earlier_run_goes_on() {
     world.pass(400);
     world.gates = Gates::new();
     let mut found = order(1000);
-    found.counted = counted(300);
+    found.counted = counted_as(300);
     world.event(Event::Standing(found));
     // Its limiter reports before it is there for us: it is not to forget the session.
     world.event(Event::Report(Report {
@@ -285,7 +293,7 @@ fn a_gate_of_an_earlier_run_goes_on() {
     world.event(Event::Open(limiter()));
     assert_eq!(
         world.told.last().unwrap().outcome,
-        Outcome::Stands(counted(400))
+        Outcome::Stands(counted_as(400))
     );
     assert_eq!(world.limiter[ID], (60, Some(1000), 400));
 }
@@ -314,6 +322,26 @@ fn a_limiter_that_lost_its_table_gets_the_rest() {
 }
 
 #[test]
+fn a_counter_that_was_lost_before_it_was_ever_read_is_known_to_be_lost() {
+    let mut world = World::new();
+    world.ask(What::Open, order(1000));
+    world.pass(400);
+    world.limiter.clear();
+    let Outcome::Stands(counted) = world.ask(What::Move, order(1000)) else {
+        panic!("{:?}", world.told);
+    };
+    assert_eq!((counted.total(), counted.exact), (0, false));
+    // One that was never there has lost nothing, and one that is found again neither.
+    let mut world = World::new();
+    world.ask(What::Open, order(1000));
+    world.gates = Gates::new();
+    world.event(Event::Standing(order(1000)));
+    world.event(Event::Open(limiter()));
+    let told = &world.told.last().unwrap().outcome;
+    assert_eq!(*told, Outcome::Stands(counted_as(0)));
+}
+
+#[test]
 fn one_that_the_kernel_shut_is_told_of_and_nothing_of_it_is_uncertain() {
     let mut world = World::new();
     world.ask(What::Open, order(1000));
@@ -328,7 +356,7 @@ fn one_that_the_kernel_shut_is_told_of_and_nothing_of_it_is_uncertain() {
         &Told {
             token: None,
             session: ID.into(),
-            outcome: Outcome::Spent(counted(1000)),
+            outcome: Outcome::Spent(counted_as(1000)),
         }
     );
     // The limiter forgets it; more is granted later.
@@ -350,11 +378,11 @@ fn its_time_over_a_gate_is_closed_and_its_count_waits_for_the_manager() {
     world.pass(10);
     world.wait(60 * SECOND);
     let outcome = world.ask(What::Move, order(2000));
-    assert_eq!(outcome, Outcome::Closed(Some(counted(10))));
+    assert_eq!(outcome, Outcome::Closed(Some(counted_as(10))));
     assert!(world.limiter.is_empty());
     for what in [What::Move, What::Close] {
         let outcome = world.ask(what, order(2000));
-        assert_eq!(outcome, Outcome::Closed(Some(counted(10))));
+        assert_eq!(outcome, Outcome::Closed(Some(counted_as(10))));
     }
     assert_eq!(world.ask(What::Close, order(2000)), Outcome::Closed(None));
 }
@@ -422,4 +450,104 @@ fn on_the_wire_it_is_one_pair_of_addresses_with_a_time_and_a_quota() {
     let octets = rx::encode(&identity, "limits.test", &order(1), &Request::Terminate).encode();
     let str = RxSessionTerminationRequest::decode(&Message::decode(octets).unwrap());
     assert_eq!(str.unwrap().session_id, aar.session_id);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// Somebody sends so much.
+    Send(u64),
+    /// More is granted.
+    Grant(u64),
+    /// The limiter goes.
+    Leave,
+    /// It is there again, with its table or without.
+    Return { lost: bool },
+    /// It loses its table, and nobody notices.
+    Lose,
+    /// It reports a gate that is spent.
+    Report,
+    /// The manager is killed, and started again.
+    Kill,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (1..500_u64).prop_map(Step::Send),
+        2 => (0..500_u64).prop_map(Step::Grant),
+        1 => Just(Step::Leave),
+        2 => any::<bool>().prop_map(|lost| Step::Return { lost }),
+        1 => Just(Step::Lose),
+        1 => Just(Step::Report),
+        1 => Just(Step::Kill),
+    ]
+}
+
+proptest! {
+    /// Whoever is away or dies when: no more passes than is granted but for what a table took with it uncounted, nothing is
+    /// counted that did not pass, and what is said to be exact is.
+    #[test]
+    fn what_is_exact_is_true(steps in proptest::collection::vec(step(), 1..60)) {
+        let mut world = World::new();
+        let (mut granted, mut passed, mut lost_unread) = (1000, 0, 0);
+        let mut stored = Counted::default();
+        world.ask(What::Open, order(granted));
+        for step in steps {
+            match step {
+                Step::Send(octets) => {
+                    if let Some((_, limit, through)) = world.limiter.get_mut(ID) {
+                        let octets = octets.min(limit.unwrap().saturating_sub(*through));
+                        *through += octets;
+                        passed += octets;
+                    }
+                }
+                Step::Grant(more) => {
+                    granted += more;
+                    world.ask(What::Move, order(granted));
+                }
+                Step::Leave => world.away = true,
+                Step::Return { .. } | Step::Lose => {
+                    let lost = !matches!(step, Step::Return { lost: false });
+                    if lost && let Some((_, _, through)) = world.limiter.remove(ID) {
+                        let read = world.gates.gate(ID).map_or(stored.now, |it| it.now);
+                        lost_unread += through - read.min(through);
+                    }
+                    if !matches!(step, Step::Lose) {
+                        world.away = false;
+                        world.event(Event::Open(limiter()));
+                    }
+                }
+                Step::Report => {
+                    let spent = world.limiter.get(ID).filter(|it| it.1 == Some(it.2));
+                    if let Some(spent) = spent.map(|it| it.2).filter(|_| !world.away) {
+                        let session = ID.into();
+                        let report = Report { reply: 0, session, spent: Some(spent) };
+                        world.event(Event::Report(report));
+                    }
+                }
+                Step::Kill => {
+                    world.gates = Gates::new();
+                    world.event(Event::Standing(Order { counted: stored, ..order(granted) }));
+                    if !world.away {
+                        world.event(Event::Open(limiter()));
+                    }
+                }
+            }
+            for told in world.told.drain(..) {
+                if let Outcome::Stands(counted) | Outcome::Spent(counted) = told.outcome {
+                    stored = counted;
+                }
+            }
+            prop_assert!(passed <= granted + lost_unread);
+            prop_assert!(stored.total() <= passed);
+        }
+        world.away = false;
+        let Outcome::Closed(counted) = world.ask(What::Close, order(granted)) else {
+            panic!("{:?}", world.told);
+        };
+        let counted = counted.unwrap_or(stored);
+        prop_assert!(counted.total() <= passed);
+        if counted.exact {
+            prop_assert_eq!(counted.total(), passed);
+        }
+    }
 }
