@@ -61,8 +61,8 @@ pub(crate) fn launch(
 /// When there is none, or not a good one.
 #[track_caller]
 pub(crate) fn exchange(socket: &Path, method: &str, path: &str, body: Option<&Value>) -> String {
-    let mut stream = UnixStream::connect(socket)
-        .unwrap_or_else(|error| panic!("{}: {error}", socket.display()));
+    let mut stream =
+        UnixStream::connect(socket).unwrap_or_else(|error| panic!("{}: {error}", socket.display()));
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     let body = body.map(Value::to_string).unwrap_or_default();
     let request = format!(

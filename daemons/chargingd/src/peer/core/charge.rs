@@ -6,7 +6,6 @@ use tollwire_peer::{Reason, Refusal, Word};
 use super::{Change, Core, Work};
 use crate::peer::effect::Effect;
 use crate::peer::event::{Answer, Charged};
-use crate::peer::gate::What;
 use crate::peer::measure::Per;
 use crate::peer::session::{Kind, Order, Revocation, Session, State};
 
@@ -29,11 +28,8 @@ impl Core {
         };
         open.work = Work::Charging;
         // Nothing passes any more when the last of it is charged; asked for again, it is closed already.
-        if order.kind == Kind::Terminate
-            && let Some(order) = open.session.gate_order().map(Box::new)
-        {
-            let what = What::Close;
-            effects.push(Effect::Gate { what, order });
+        if order.kind == Kind::Terminate {
+            effects.extend(open.close_gate());
         }
         effects.push(Effect::Charge {
             session: Box::new(open.session.clone()),

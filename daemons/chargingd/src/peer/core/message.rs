@@ -186,9 +186,9 @@ impl Core {
             && pending.counted.is_none()
             && let Some(order) = session.gate_order().map(Box::new)
         {
-            let what = match message.cause {
-                Some(_) => What::Close,
-                None => What::Move,
+            let what = match (message.cause, session.revocation) {
+                (None, None) => What::Move,
+                _ => What::Close,
             };
             effects.push(Effect::Gate { what, order });
             open.work = Work::Counting(sequence);
@@ -217,6 +217,12 @@ impl Core {
 }
 
 impl Open {
+    /// The end of its gate, if it has one.
+    pub(super) fn close_gate(&self) -> Option<Effect> {
+        let (what, order) = (What::Close, Box::new(self.session.gate_order()?));
+        Some(Effect::Gate { what, order })
+    }
+
     /// Whether what passes is counted by a gate.
     pub(super) fn is_gated(&self) -> bool {
         self.session.terms.gate.is_some() && self.session.terms.rating_groups.octets.is_some()

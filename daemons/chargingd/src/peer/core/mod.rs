@@ -190,6 +190,9 @@ impl Core {
                         .insert(message.sequence, Pending::new(Box::new(message)));
                 }
             }
+            if open.session.state == State::Open && open.session.revocation.is_some() {
+                effects.extend(open.close_gate());
+            }
             core.open.insert(id.clone(), open);
             core.give_up_old(now.unix_ms, &id);
             core.go_on(now.unix_ms, &id, effects);
@@ -384,6 +387,8 @@ impl Core {
         if open.session.owes_revocation() && before.revocation.is_none() {
             self.counters.revoked += 1;
             open.revoke_ms = now;
+            // The kernel stops it whatever the provider does.
+            effects.extend(open.close_gate());
             for client in std::mem::take(&mut open.closing) {
                 let reply = Reply::Closed;
                 effects.push(Effect::Reply { client, reply });
@@ -392,6 +397,7 @@ impl Core {
         if let Some((_, answer)) = change.answered {
             if open.session.granted.octets != before.granted.octets
                 && open.session.state == State::Open
+                && open.session.revocation.is_none()
                 && open.is_gated()
                 && let Some(order) = open.session.gate_order().map(Box::new)
             {

@@ -340,16 +340,49 @@ fn more_than_passed_the_gate_is_charged_by_the_gate_and_revoked() {
     world.pass(1);
     assert_eq!(world.revoked[&id], Reason::Report);
     assert!(world.session(&id).flags.over_gate);
-    world.gates.get_mut(&id).unwrap().1 = 25_000;
+    assert!(!world.gates[&id].0, "closed, whatever the provider does");
     world.report(&id, 3, 60_000, Some(Cause::Revoked));
     world.settle();
     let session = world.session(&id);
     assert_eq!(
         (session.state, session.charged.octets),
-        (State::Closed, 25_000)
+        (State::Closed, 20_100),
+        "what was within the tolerance is charged already"
     );
-    assert_eq!(session.counted.total(), 25_000);
-    assert!(!world.gates[&id].0, "closed");
+    assert_eq!(session.counted.total(), 20_000);
+    assert!(!world.gates[&id].0);
+}
+
+#[test]
+fn a_revoked_session_has_no_gate_whatever_its_provider_says_and_whoever_is_killed() {
+    for kill in [false, true] {
+        let mut world = World::new(EURO);
+        let id = world.open("game", 1);
+        world.gates.get_mut(&id).unwrap().1 = 20_000;
+        world.gate_line = Line::Silent;
+        world.close(&id);
+        while world.session(&id).revocation.is_none() {
+            assert!(world.step());
+        }
+        if kill {
+            world.kill();
+        } else {
+            world.settle();
+        }
+        world.gate_line = Line::Works;
+        if kill {
+            world.settle();
+            assert!(!world.gates[&id].0, "asked for again");
+        }
+        let client = world.report(&id, 1, 15_000, None);
+        world.settle();
+        world.token(client);
+        assert!(!world.gates[&id].0, "nor opened to be counted");
+        assert_eq!(world.session(&id).counted.total(), 20_000);
+        world.report(&id, 2, 20_000, Some(Cause::Revoked));
+        world.settle();
+        assert_eq!(world.session(&id).charged.octets, 20_000);
+    }
 }
 
 #[test]
