@@ -394,16 +394,16 @@ impl Core {
                 effects.push(Effect::Reply { client, reply });
             }
         }
+        if open.session.granted.octets != before.granted.octets
+            && open.session.state == State::Open
+            && open.session.revocation.is_none()
+            && open.is_gated()
+            && let Some(order) = open.session.gate_order().map(Box::new)
+        {
+            let what = What::Move;
+            effects.push(Effect::Gate { what, order });
+        }
         if let Some((_, answer)) = change.answered {
-            if open.session.granted.octets != before.granted.octets
-                && open.session.state == State::Open
-                && open.session.revocation.is_none()
-                && open.is_gated()
-                && let Some(order) = open.session.gate_order().map(Box::new)
-            {
-                let what = What::Move;
-                effects.push(Effect::Gate { what, order });
-            }
             let reply = match answer.said {
                 Ok(token) => Reply::Token(token),
                 Err(refusal) => Reply::Refused(refusal),

@@ -354,6 +354,17 @@ fn more_than_passed_the_gate_is_charged_by_the_gate_and_revoked() {
 }
 
 #[test]
+fn what_a_top_up_grants_may_pass_the_gate() {
+    let mut world = World::new(50 * OCTETS_PRICE);
+    let id = world.open("game", 1);
+    assert_eq!(world.gates[&id].2, Some(50_000));
+    world.top_up(EURO, "more");
+    world.settle();
+    assert_eq!(world.session(&id).granted.octets, 100_000);
+    assert_eq!(world.gates[&id], (true, 0, Some(100_000)));
+}
+
+#[test]
 fn a_revoked_session_has_no_gate_whatever_its_provider_says_and_whoever_is_killed() {
     for kill in [false, true] {
         let mut world = World::new(EURO);
