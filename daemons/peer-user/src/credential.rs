@@ -1,10 +1,12 @@
 //! What a user may ask a provider with.
 
+use axum::http::Uri;
 use serde::{Deserialize, Serialize};
 use tollwire_jose::SessionKey;
 use tollwire_peer::{Identifier, Nonce, ServiceCredential, ServiceRequest, Target};
 
 use crate::UserError;
+use crate::route::Base;
 
 /// A ServiceCredential that was verified, with its session key. Its debug form does not show that; its JSON does.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -88,6 +90,21 @@ impl Credential {
         claims
             .sign(&self.session_key)
             .map_err(|error| wrong(&error))
+    }
+
+    /// The whole URL of `target`: one below the service's address, or what stands behind that: `/today?unit=c`.
+    ///
+    /// # Errors
+    /// The service is not of HTTP, or the URL leads elsewhere.
+    pub fn url(&self, target: &str) -> Result<Uri, UserError> {
+        let base = Base::of(&self.address).ok_or_else(|| {
+            UserError::Setting(format!("{}: the service is not of HTTP", self.address))
+        })?;
+        let asked = target
+            .parse()
+            .map_err(|_| UserError::Setting(format!("{target:?} is no URL and no path")))?;
+        let (url, _) = base.target(&asked).map_err(UserError::Setting)?;
+        Ok(url)
     }
 
     /// Whether it is good at `now_unix`.

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tollwire_peer::Listed;
 
-use crate::{Credential, User, UserError, now};
+use crate::{Caller, Credential, User, UserError, now};
 
 /// The pause after a manager who gives none.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -57,8 +57,9 @@ impl Drop for Lease {
 
 /// The credential of one service, and the next.
 pub struct Leases {
-    user: Arc<User>,
-    service: Listed,
+    caller: Caller,
+    /// Where the first comes from, if none is given, and the next.
+    source: Option<(Arc<User>, Listed)>,
     renews: bool,
     state: Mutex<State>,
     /// Held by whoever asks the manager.
@@ -77,15 +78,30 @@ struct State {
 }
 
 impl Leases {
-    /// Of a service; `given` is used first, and is not ended here. Without `renews` there is one credential and no other.
-    pub fn new(
-        user: Arc<User>,
-        service: Listed,
-        given: Option<Credential>,
+    /// Of a service: one credential, and with `renews` the next before its end.
+    pub fn of(user: Arc<User>, service: Listed, renews: bool) -> Arc<Self> {
+        let caller = user.caller().clone();
+        Self::new(caller, Some((user, service)), None, renews)
+    }
+
+    /// This one, which is not ended here.
+    pub fn given(caller: Caller, credential: Credential) -> Arc<Self> {
+        let lease = Lease {
+            credential,
+            is_spent: AtomicBool::new(false),
+            ending: None,
+        };
+        Self::new(caller, None, Some(Arc::new(lease)), false)
+    }
+
+    fn new(
+        caller: Caller,
+        source: Option<(Arc<User>, Listed)>,
+        current: Option<Arc<Lease>>,
         renews: bool,
     ) -> Arc<Self> {
         let (ending, mut ended) = mpsc::channel::<Credential>(MOST_ENDING);
-        let ends = Arc::clone(&user);
+        let ends = caller.clone();
         let ender = tokio::spawn(async move {
             while let Some(credential) = ended.recv().await {
                 let session = &credential.accounting_session_id;
@@ -95,16 +111,9 @@ impl Leases {
                 }
             }
         });
-        let current = given.map(|credential| {
-            Arc::new(Lease {
-                credential,
-                is_spent: AtomicBool::new(false),
-                ending: None,
-            })
-        });
         Arc::new(Self {
-            user,
-            service,
+            caller,
+            source,
             renews,
             state: Mutex::new(State {
                 had: current.is_some(),
@@ -117,9 +126,9 @@ impl Leases {
         })
     }
 
-    /// Whose credentials they are.
-    pub fn user(&self) -> &User {
-        &self.user
+    /// What uses them.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -176,12 +185,15 @@ impl Leases {
         if self.current().is_none_or(|lease| due(&lease))
             && let Err(error) = self.ask().await
         {
-            tracing::warn!(%error, service = self.service.name, "no new credential yet");
+            tracing::warn!(%error, "no new credential yet");
         }
     }
 
     async fn ask(&self) -> Result<Arc<Lease>, UserError> {
-        let asked = self.user.request(&self.service, None).await;
+        let Some((user, service)) = &self.source else {
+            return Err(UserError::Over);
+        };
+        let asked = user.request(service, None).await;
         let mut state = self.state();
         match asked {
             Ok(credential) => {

@@ -31,20 +31,23 @@
     )
 )]
 
+mod caller;
 mod credential;
 mod error;
 mod lease;
 mod manager;
 mod proxy;
 pub mod relay;
+mod route;
 mod user;
 
+pub use caller::{Caller, Ended};
 pub use credential::Credential;
 pub use error::{Party, UserError};
 pub use lease::{Lease, Leases};
 pub use manager::Manager;
 pub use proxy::{Bounds, Proxy};
-pub use user::{Ended, User};
+pub use user::User;
 
 /// Seconds since 1970, by the system's clock.
 fn now() -> i64 {

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
@@ -49,24 +48,20 @@ pub async fn destination(credential: &Credential) -> Result<SocketAddr, UserErro
 }
 
 /// Passes on what programs send to `local`, from `remote`'s port, and back to the one that sent last; until `ended`, or until
-/// the credential ends and there is no other. Its session is opened and ended here.
+/// the credential, which [`open`] gave, ends and there is no other. Its session is ended here.
 ///
 /// With `renews`, the next credential is asked for at the end of each: the old session ends before, for both are of one port.
 ///
 /// # Errors
-/// [`UserError`]: a session could not be opened.
+/// [`UserError`]: there is no other credential, and will be none.
 pub async fn run(
     user: &User,
     service: &Listed,
-    local: UdpSocket,
-    remote: UdpSocket,
+    mut credential: Credential,
+    (local, remote): (UdpSocket, UdpSocket),
     renews: bool,
     ended: impl Future<Output = ()>,
 ) -> Result<Passed, UserError> {
-    let setting = |error: io::Error| UserError::Setting(error.to_string());
-    let port = remote.local_addr().map_err(setting)?.port();
-    let mut credential = begin(user, service, &remote, port).await?;
-    let (local, remote) = (Arc::new(local), Arc::new(remote));
     let mut passed = Passed::default();
     let mut pump = Pump::default();
     let mut ended = std::pin::pin!(ended);
@@ -89,7 +84,7 @@ pub async fn run(
         credential = loop {
             let asked = tokio::select! {
                 () = &mut ended => return Ok(passed),
-                asked = begin(user, service, &remote, port) => asked,
+                asked = open(user, service, &remote) => asked,
             };
             match asked {
                 Ok(credential) => break credential,
@@ -104,14 +99,18 @@ pub async fn run(
     }
 }
 
-/// A credential whose session is open, and `remote` speaks to its provider alone.
-async fn begin(
+/// A credential for the port of `remote`, whose session is open. From then on `remote` speaks to its provider alone.
+///
+/// # Errors
+/// [`UserError`]
+pub async fn open(
     user: &User,
     service: &Listed,
     remote: &UdpSocket,
-    port: u16,
 ) -> Result<Credential, UserError> {
-    let credential = user.request(service, Some(port)).await?;
+    let own = remote.local_addr();
+    let own = own.map_err(|error| UserError::Setting(error.to_string()))?;
+    let credential = user.request(service, Some(own.port())).await?;
     let opened = async {
         let to = destination(&credential).await?;
         let unable = |error: io::Error| UserError::Setting(format!("{to}: {error}"));

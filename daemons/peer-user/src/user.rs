@@ -1,44 +1,28 @@
-//! What a user asks of managers and providers.
+//! What a user asks of his manager.
 
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderName, HeaderValue, Method, Request, Response};
-use tokio::time::{Instant, sleep};
+use axum::http::{Request, Response};
 use tollwire_jose::Trust;
 use tollwire_peer::{
-    Identifier, Identity, Listed, MEDIA_TYPE, Nonce, SERVICE_REQUEST_FIELD, Service,
-    ServiceCredential, ServiceCredentialRequest, ServiceList, Signed, open_key,
+    Identifier, Identity, Listed, MEDIA_TYPE, Nonce, Service, ServiceCredential,
+    ServiceCredentialRequest, ServiceList, Signed, open_key,
 };
 use tollwire_web::client::{Answer, Client};
 
-use crate::{Credential, Manager, Party, UserError, now};
+use crate::{Caller, Credential, Ended, Manager, Party, UserError, now};
 
-/// How long the same is asked again. A request's nonce is taken for a minute.
-const PATIENCE: Duration = Duration::from_secs(40);
-/// The pause before it is asked again, the first and the longest.
-const PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 /// How far clocks may differ, seconds.
 const SKEW: i64 = 60;
-
-/// What became of a session that was to be ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// It ended.
-    Now,
-    /// The provider knows of none that is open.
-    Before,
-}
 
 /// A user of one manager.
 pub struct User {
     identity: Identity,
     trust: Trust,
     manager: Manager,
-    client: Client,
-    patience: Duration,
+    caller: Caller,
 }
 
 impl User {
@@ -48,14 +32,13 @@ impl User {
             identity,
             trust,
             manager,
-            client,
-            patience: PATIENCE,
+            caller: Caller::new(client),
         }
     }
 
     /// With another time for repetitions: at most 50 seconds do.
     pub fn with_patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+        self.caller = self.caller.with_patience(patience);
         self
     }
 
@@ -71,7 +54,7 @@ impl User {
     pub async fn services(&self) -> Result<Vec<Listed>, UserError> {
         let url = self.manager.at("/services");
         let request = || Ok(Request::get(&url).body(Body::empty()));
-        let answer = self.ask(Party::Manager, request).await?;
+        let answer = self.caller.ask(Party::Manager, request).await?;
         let list: ServiceList = self.of_manager(&answer)?;
         (list.nonce.check(now(), SKEW))
             .map_err(|error| UserError::answer(Party::Manager, error))?;
@@ -117,7 +100,7 @@ impl User {
             let request = Request::post(&url).header(CONTENT_TYPE, MEDIA_TYPE);
             Ok(request.body(Body::from(token.clone())))
         };
-        let answer = self.ask(Party::Manager, request).await?;
+        let answer = self.caller.ask(Party::Manager, request).await?;
         let credential: ServiceCredential = self.of_manager(&answer)?;
         let wrong = |why: &str| Err(UserError::answer(Party::Manager, why));
         if credential.request_id != claims.request_id {
@@ -135,87 +118,37 @@ impl User {
         Ok(Credential::new(&service.name, credential, key))
     }
 
-    /// Opens the session of a service that is not HTTP. Repeated, it stays open.
+    /// [`Caller::open`]
     ///
     /// # Errors
     /// [`UserError`]
     pub async fn open(&self, credential: &Credential) -> Result<(), UserError> {
-        self.session(credential, Method::POST).await.map(|_| ())
+        self.caller.open(credential).await
     }
 
-    /// Ends a credential's session: the provider reports what was used.
+    /// [`Caller::close`]
     ///
     /// # Errors
     /// [`UserError`]
     pub async fn close(&self, credential: &Credential) -> Result<Ended, UserError> {
-        match self.session(credential, Method::DELETE).await {
-            Ok(_) => Ok(Ended::Now),
-            Err(UserError::Refused {
-                status: 404 | 410, ..
-            }) => Ok(Ended::Before),
-            Err(error) => Err(error),
-        }
+        self.caller.close(credential).await
     }
 
-    async fn session(&self, credential: &Credential, method: Method) -> Result<Answer, UserError> {
-        let url = &credential.sessions;
-        self.ask(Party::Provider, || {
-            let body = match method {
-                Method::POST => Body::from("{}"),
-                _ => Body::empty(),
-            };
-            let mut request = Request::new(body);
-            *request.method_mut() = method.clone();
-            *request.uri_mut() = url
-                .parse()
-                .map_err(|_| UserError::answer(Party::Manager, "no URL"))?;
-            let json = HeaderValue::from_static("application/json");
-            request.headers_mut().insert(CONTENT_TYPE, json);
-            signed(credential, &mut request)?;
-            Ok(Ok(request))
-        })
-        .await
-    }
-
-    /// Sends a request (its URI is the whole URL) to the provider, signed. The answer is whatever comes.
+    /// [`Caller::send`]
     ///
     /// # Errors
-    /// [`UserError`]: it was not sent, or there is no answer.
+    /// [`UserError`]
     pub async fn send(
         &self,
         credential: &Credential,
-        mut request: Request<Body>,
+        request: Request<Body>,
     ) -> Result<Response<Body>, UserError> {
-        signed(credential, &mut request)?;
-        let answer = self.client.open(request).await;
-        answer.map_err(|error| UserError::Unreachable {
-            party: Party::Provider,
-            error,
-        })
+        self.caller.send(credential, request).await
     }
 
-    /// Asks until there is an answer that is one, or it is too late.
-    async fn ask(
-        &self,
-        party: Party,
-        request: impl Fn() -> Result<Result<Request<Body>, axum::http::Error>, UserError>,
-    ) -> Result<Answer, UserError> {
-        let end = Instant::now() + self.patience;
-        let mut pause = PAUSE;
-        loop {
-            let request = request()?.map_err(|error| UserError::Setting(error.to_string()))?;
-            let error = match self.client.send(request).await {
-                Ok(answer) if answer.status.is_success() => return Ok(answer),
-                Ok(answer) => UserError::refused(party, &answer),
-                Err(error) => UserError::Unreachable { party, error },
-            };
-            if !error.may_pass() || Instant::now() + pause >= end {
-                return Err(error);
-            }
-            tracing::debug!(%error, "again");
-            sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
+    /// What uses credentials.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     /// A message that the manager signed.
@@ -231,19 +164,4 @@ impl User {
         }
         Ok(message)
     }
-}
-
-/// Puts a ServiceRequest for it into the request.
-fn signed(credential: &Credential, request: &mut Request<Body>) -> Result<(), UserError> {
-    let target = request
-        .uri()
-        .path_and_query()
-        .map_or("/", |target| target.as_str());
-    let token = credential.sign(request.method().as_str(), target)?;
-    let token =
-        HeaderValue::try_from(token).map_err(|error| UserError::Setting(error.to_string()))?;
-    let name = HeaderName::try_from(SERVICE_REQUEST_FIELD);
-    let name = name.map_err(|error| UserError::Setting(error.to_string()))?;
-    request.headers_mut().insert(name, token);
-    Ok(())
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use thiserror::Error;
+use tollwire_peer_user::UserError;
 use tollwire_runtime::admin::client::ClientError;
 use tollwire_slp_agent::Error as SlpError;
 
@@ -34,6 +35,9 @@ pub(crate) enum Failure {
     /// An agent on the network gave no answer, or refuses.
     #[error("{0}")]
     Slp(#[from] SlpError),
+    /// A manager or a provider gave no answer, or refuses, or is not believed.
+    #[error("{0}")]
+    Peer(#[from] UserError),
     /// A payment may or may not have been taken.
     #[error(
         "{source}; repeat it with --reference {reference}: under one reference a payment is taken once"
@@ -78,6 +82,8 @@ impl Failure {
                 | SlpError::Impossible(_)
                 | SlpError::Refused { .. },
             ) => 1,
+            Self::Peer(UserError::Unreachable { .. }) => 69,
+            Self::Peer(_) => 1,
             Self::TopUp { source, .. } => return source.code(),
             Self::Usage(_) => 2,
             Self::Daemon { .. } | Self::Answer { .. } | Self::Slp(_) => 69,

@@ -10,10 +10,12 @@ mod ca;
 mod calls;
 mod context;
 mod failure;
+mod files;
 mod invoice;
 mod ledger;
 mod money;
 mod notify;
+mod peer;
 mod pinholes;
 mod rate;
 mod records;
@@ -95,6 +97,8 @@ enum Command {
     /// The shop: orders, methods of payment, its key.
     #[command(subcommand)]
     Shop(shop::Shop),
+    /// Services of others, paid for through an accounting manager; and what managers and providers have of that.
+    Peer(peer::Peer),
     /// Certificates of the parties of peer-to-peer accounting: an authority of one's own, for trials.
     Ca(ca::Ca),
     /// Prices.
@@ -167,6 +171,7 @@ async fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure>
         Command::Slp(command) => slp::run(command, context).await,
         Command::Billing(command) => billing::run(command, context).await,
         Command::Shop(command) => shop::run(command, context).await,
+        Command::Peer(command) => peer::run(command, context).await,
         Command::Ca(command) => ca::run(command, context),
         Command::Tariff(command) => tariff::run(command, context).await,
         Command::Rate(command) => rate::run(command, context).await,

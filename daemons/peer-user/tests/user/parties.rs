@@ -1,4 +1,5 @@
-//! A manager and a provider on this host, as simple as they can be, and what they saw.
+//! A manager and a provider on this host, as simple as they can be, and what they saw. Tests of tollctl have them too.
+#![allow(dead_code, reason = "not every test needs all of it")]
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;

@@ -10,7 +10,7 @@ use crate::parties::{World, until};
 
 async fn start_with(world: &World, user: User, renews: bool, bounds: Bounds) -> Proxy {
     let service = world.user().service("weather").await.unwrap();
-    let leases = Leases::new(Arc::new(user), service, None, renews);
+    let leases = Leases::of(Arc::new(user), service, renews);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     Proxy::start(listener, leases, bounds).unwrap()
 }

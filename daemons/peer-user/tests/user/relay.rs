@@ -61,9 +61,10 @@ async fn start(
     let program = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     program.connect(local.local_addr().unwrap()).await.unwrap();
     let (end, ended) = oneshot::channel::<()>();
+    let credential = relay::open(&user, &service, &remote).await.unwrap();
     let task = tokio::spawn(async move {
         let ended = async { drop(ended.await) };
-        relay::run(&user, &service, local, remote, renews, ended)
+        relay::run(&user, &service, credential, (local, remote), renews, ended)
             .await
             .unwrap()
     });

@@ -2,9 +2,8 @@
 //!
 //! The index is written before what it tells of: nothing is signed that does not stand in it.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
@@ -12,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::certificate::{self, Algorithm, Entry, Reason, Signer, Usage, Validity};
 use crate::failure::Failure;
+use crate::files::{create, make_directory, of, read, replace};
 
 const DAY: i64 = 24 * 60 * 60;
 /// Certificates are good this much before they are made: clocks differ.
@@ -399,21 +399,6 @@ fn unable(error: impl std::fmt::Display) -> Failure {
     Failure::Wrong(error.to_string())
 }
 
-fn of(path: &Path) -> impl FnOnce(io::Error) -> Failure {
-    let path = path.to_owned();
-    |source| Failure::File { path, source }
-}
-
-fn read(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(of(path))
-}
-
-fn make_directory(path: &Path) -> Result<(), Failure> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(0o755);
-    builder.create(path).map_err(of(path))
-}
-
 /// Waits until nobody else is at the directory.
 fn lock(directory: &Path) -> Result<Flock<File>, Failure> {
     let path = directory.join(".lock");
@@ -421,37 +406,4 @@ fn lock(directory: &Path) -> Result<Flock<File>, Failure> {
     options.write(true).create(true).truncate(false).mode(0o600);
     let file = options.open(&path).map_err(of(&path))?;
     Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| of(&path)(error.into()))
-}
-
-/// A new file, of that mode before anything is in it.
-fn create(path: &Path, mode: u32, text: &str) -> Result<(), Failure> {
-    let write = || {
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(mode).open(path)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        sync_directory(path)
-    };
-    write().map_err(of(path))
-}
-
-/// A file in the place of another, whole or not at all.
-fn replace(path: &Path, mode: u32, text: &str) -> Result<(), Failure> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    match std::fs::remove_file(&beside) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(of(&beside)(error)),
-    }
-    create(&beside, mode, text)?;
-    std::fs::rename(&beside, path)
-        .and_then(|()| sync_directory(path))
-        .map_err(of(path))
-}
-
-fn sync_directory(path: &Path) -> io::Result<()> {
-    path.parent()
-        .map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }

@@ -6,6 +6,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
+use tollwire_jose::{JoseError, Trust};
+use tollwire_peer::Identity;
 
 use crate::daemons::{Outcome, finish, tollctl};
 
@@ -168,6 +170,32 @@ fn openssl_takes_what_is_issued_and_refuses_what_is_revoked() {
         let (good, said) = other.verify(&path(&provider, "certificate"), &[]);
         assert!(!good, "{said}");
     }
+}
+
+#[test]
+fn parties_are_what_peers_take_and_servers_are_not() {
+    let authority = Authority::made(&[]);
+    let now = jiff::Timestamp::now().as_second();
+    let verify = |made: &Value| {
+        let (root, list) = (authority.read("root.pem"), authority.read("crl.pem"));
+        let trust = Trust::new(&root, [list.as_str()]).unwrap();
+        let read = |name| std::fs::read_to_string(path(made, name)).unwrap();
+        let identity = Identity::from_pem(&read("certificate"), &read("key_file")).unwrap();
+        trust.verify(identity.chain(), now)
+    };
+    let one = authority.does(&["issue", "urn:x:one"]);
+    let other = authority.does(&["issue", "other.example", "--ed25519"]);
+    let server = authority.does(&["issue", "other.example", "--server"]);
+    let certified = verify(&one).unwrap();
+    assert_eq!(
+        (certified.name.as_str(), Some(certified.serial.as_str())),
+        ("urn:x:one", one["serial"].as_str())
+    );
+    assert_eq!(verify(&other).unwrap().name, "other.example");
+    assert!(matches!(verify(&server), Err(JoseError::Certificate(_))));
+    authority.does(&["revoke", "urn:x:one"]);
+    assert_eq!(verify(&one), Err(JoseError::Revoked));
+    assert!(verify(&other).is_ok());
 }
 
 #[test]

@@ -84,7 +84,7 @@ impl Daemons {
     /// `tollctl` with the sockets given, not yet started.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = tollctl();
-        for daemon in ["--chargingd", "--sipd", "--pinholed", "--slpd"] {
+        for daemon in ["--chargingd", "--sipd", "--pinholed", "--slpd", "--shopd"] {
             command.arg(daemon).arg(&self.socket);
         }
         command.args(arguments);

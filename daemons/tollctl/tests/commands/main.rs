@@ -7,6 +7,9 @@ mod calls;
 mod daemons;
 mod invoice;
 mod notify;
+#[path = "../../../peer-user/tests/user/parties.rs"]
+mod parties;
+mod peer;
 mod records;
 mod service_account;
 mod slp;

@@ -4,8 +4,6 @@
 //! TLS cannot be signed; on to the provider it is TLS if his address says so), or as if it were the service itself
 //! (`curl http://127.0.0.1:8899/today`).
 
-mod route;
-
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -27,8 +25,8 @@ use tokio::time::{sleep, timeout};
 use tollwire_peer::{Refusal, SERVICE_REQUEST_FIELD, Word};
 use tollwire_web::proxy::{Passing, Watch, length, strip};
 
+use crate::route::Base;
 use crate::{Lease, Leases, UserError};
-use route::Base;
 
 /// Octets of a request's head.
 const LARGEST_HEAD: usize = 32 * 1024;
@@ -238,7 +236,7 @@ impl Shared {
             Err(why) => return Passed::Answered(plain(403, &why)),
         };
         let is_head = request.method() == Method::HEAD;
-        let response = match self.leases.user().send(credential, request).await {
+        let response = match self.leases.caller().send(credential, request).await {
             Ok(response) => response,
             Err(error) => return Passed::Answered(failed(&error)),
         };

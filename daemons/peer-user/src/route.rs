@@ -4,7 +4,7 @@ use axum::http::Uri;
 
 /// Where the service is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Base {
+pub(crate) struct Base {
     /// `https://provider.example:8443`.
     origin: String,
     host: String,
@@ -15,7 +15,7 @@ pub(super) struct Base {
 
 /// How a program asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// As a proxy is asked: what stands before the path, `http://provider.example`.
     Absolute(String),
     /// As a server is asked.
@@ -24,7 +24,7 @@ pub(super) enum Form {
 
 impl Base {
     /// Of an address of a service; nothing if it is not of HTTP.
-    pub(super) fn of(address: &str) -> Option<Self> {
+    pub(crate) fn of(address: &str) -> Option<Self> {
         let uri: Uri = address.parse().ok()?;
         let scheme = uri.scheme_str()?;
         let usual = match scheme {
@@ -45,8 +45,8 @@ impl Base {
     ///
     /// # Errors
     /// Why it is not for this service.
-    pub(super) fn target(&self, asked: &Uri) -> Result<(Uri, Form), String> {
-        let below = || format!("this proxy leads to {}{} alone", self.origin, self.path);
+    pub(crate) fn target(&self, asked: &Uri) -> Result<(Uri, Form), String> {
+        let below = || format!("the service is at {}{} alone", self.origin, self.path);
         let path = asked.path_and_query().map_or("/", |path| path.as_str());
         if !path.starts_with('/') {
             return Err(below());
@@ -76,7 +76,7 @@ impl Base {
     }
 
     /// A `Location` of the provider as the program can follow it; nothing if it may stay as it is.
-    pub(super) fn relocated(&self, location: &str, form: &Form) -> Option<String> {
+    pub(crate) fn relocated(&self, location: &str, form: &Form) -> Option<String> {
         let ends = |rest: &str| rest.is_empty() || rest.starts_with(['/', '?', '#']);
         let own = location
             .strip_prefix(&self.origin)
