@@ -4,7 +4,7 @@ use iso_currency::Currency;
 use serde::{Deserialize, Serialize};
 use tollwire_jose::{Jwk, SigningKey, sign, verify};
 
-use crate::{Invoice, Received, Refusal, SKEW_SECONDS};
+use crate::{Invoice, Refusal, SKEW_SECONDS};
 
 const TYP: &str = "acknowledgement+jwt";
 
@@ -38,14 +38,19 @@ pub struct Acknowledgement {
 }
 
 impl Acknowledgement {
-    /// That `received` was paid at `paid_at`; the shop has `seconds` to take it.
-    pub fn of(received: &Received, iss: &str, jti: &str, paid_at: i64, seconds: i64) -> Self {
-        let invoice = &received.invoice;
+    /// That the invoice of this digest was paid at `paid_at`; the shop may take it until `exp`.
+    pub fn of(
+        (invoice, digest): (&Invoice, &str),
+        iss: &str,
+        jti: &str,
+        paid_at: i64,
+        exp: i64,
+    ) -> Self {
         Self {
             iss: iss.into(),
             aud: invoice.iss.clone(),
             jti: jti.into(),
-            invoice: received.digest.clone(),
+            invoice: digest.into(),
             reference: invoice.reference.clone(),
             provider_reference: invoice.provider_reference.clone(),
             provider: invoice.provider.clone(),
@@ -53,7 +58,7 @@ impl Acknowledgement {
             currency: invoice.currency,
             paid_at,
             iat: paid_at,
-            exp: paid_at.saturating_add(seconds),
+            exp,
         }
     }
 

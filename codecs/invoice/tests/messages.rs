@@ -164,7 +164,13 @@ fn invoices_that_are_not_taken() {
 fn an_acknowledgement_is_of_one_invoice_by_one_server_in_time() {
     let keys = keys();
     let received = received(&keys);
-    let told = Acknowledgement::of(&received, "https://bank.example/pay", "1", NOW + 5, 86_400);
+    let told = Acknowledgement::of(
+        (&received.invoice, &received.digest),
+        "https://bank.example/pay",
+        "1",
+        NOW + 5,
+        NOW + 5 + 86_400,
+    );
     let awaited = Awaited {
         invoice: &received.invoice,
         digest: &received.digest,

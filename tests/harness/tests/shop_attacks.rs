@@ -27,12 +27,13 @@ fn now() -> i64 {
 /// An acknowledgement as the bank would make it.
 fn acknowledgement(billed: &Billed) -> Acknowledgement {
     let received = Invoice::read_again(billed.invoice()).expect("an invoice");
+    let now = now();
     Acknowledgement::of(
-        &received,
+        (&received.invoice, &received.digest),
         "https://bank.example/pay",
         "one-payment",
-        now(),
-        3_600,
+        now,
+        now + 3_600,
     )
 }
 

@@ -101,20 +101,14 @@ impl Core {
         }
         open.payment.paid_ms = Some(now);
         let lifetime = self.settings.acknowledgement_seconds;
-        let acknowledgement = Acknowledgement {
-            iss: self.settings.url.to_string(),
-            aud: invoice.iss.clone(),
-            invoice: id.as_str().into(),
-            reference: invoice.reference.clone(),
-            provider_reference: invoice.provider_reference.clone(),
-            amount_micro: invoice.amount_micro,
-            currency: invoice.currency,
-            provider: invoice.provider.clone(),
-            paid_at: at,
-            iat: at,
-            exp: open.payment.acknowledgement_expires(lifetime),
-            jti: id.as_str().into(),
-        };
+        let exp = open.payment.acknowledgement_expires(lifetime);
+        let acknowledgement = Acknowledgement::of(
+            (invoice, id.as_str()),
+            &self.settings.url,
+            id.as_str(),
+            at,
+            exp,
+        );
         match acknowledgement.sign(&self.settings.key) {
             Ok(token) => {
                 let change = Change::Paid {

@@ -82,7 +82,9 @@ impl Bank {
     /// That an invoice for this server was paid now.
     pub fn acknowledgement(&self, invoice: &str) -> Acknowledgement {
         let received = Invoice::read(invoice, &self.thumbprint(), now()).unwrap();
-        Acknowledgement::of(&received, &self.url, "payment-1", now(), HOUR)
+        let paid = (&received.invoice, &*received.digest);
+        let now = now();
+        Acknowledgement::of(paid, &self.url, "payment-1", now, now + HOUR)
     }
 
     /// The same, signed.
