@@ -39,6 +39,8 @@ pub struct Config {
     pub delivery: Delivery,
     /// Where state is kept.
     pub store: Store,
+    /// Services for users of accounting managers.
+    pub peers: tollwire_peer_provider::Config,
     /// The operator's interface.
     pub admin: Admin,
 }
@@ -59,6 +61,7 @@ impl Default for Config {
             orders: Orders::default(),
             delivery: Delivery::default(),
             store: Store::default(),
+            peers: tollwire_peer_provider::Config::default(),
             admin: Admin::default(),
         }
     }
@@ -309,6 +312,7 @@ impl Configuration for Config {
         self.web.validate("web")?;
         self.client.validate("client")?;
         self.check_numbers()?;
+        self.check_peers()?;
         for server in &self.methods.server {
             BillingServer::read(&server.url, &server.attributes)
                 .map_err(|error| Invalid::new("methods.server", error.to_string()))?;
@@ -344,6 +348,22 @@ impl Config {
                 "shop.url",
                 "https, a host, a port perhaps, and no path: \"https://shop.example:8443\"",
             )),
+        }
+    }
+
+    fn check_peers(&self) -> Result<(), Invalid> {
+        self.peers.validate("peers")?;
+        let of_shop = |path: &str| {
+            let first = path.split('/').nth(1).unwrap_or_default();
+            matches!(first, "goods" | "orders" | "acknowledgements") || first.ends_with(".css")
+        };
+        let services = self.peers.service.iter().map(|it| it.path.as_str());
+        match services.chain([self.peers.path.as_str()]).any(of_shop) {
+            true => Err(Invalid::new(
+                "peers.path",
+                "neither it nor the path of a service may be below a path of the shop's own",
+            )),
+            false => Ok(()),
         }
     }
 
@@ -506,6 +526,12 @@ mod tests {
     fn options_that_ship_as_comments_exist() {
         let config: Config = toml::from_str(&uncommented()).expect("they are right");
         assert_eq!(config.methods.server.len(), 1);
+        config.check_peers().expect("examples that work");
+        let peers = &config.peers;
+        assert_eq!(
+            (peers.manager.len(), peers.service.len(), peers.udp.len()),
+            (1, 1, 1)
+        );
         let server = &config.methods.server[0];
         BillingServer::read(&server.url, &server.attributes).expect("an example that works");
         assert!(config.admin.metrics.is_some() && config.goods.catalogue.is_some());
@@ -538,6 +564,13 @@ mod tests {
             ("[methods]\noffer = \"none\"", "methods.offer"),
             ("[trusts]", "trusts"),
             ("[goods]\ncatalogue = \"/nowhere\"", "goods.catalogue"),
+            ("[peers]\npath = \"/goods/x\"", "peers.path"),
+            ("[peers]\nskew_seconds = 0", "peers.skew_seconds"),
+            ("[peers]\nenabled = true", "peers.manager"),
+            (
+                "[[peers.service]]\nname = \"a\"\npath = \"/orders/\"\nupstream = \"http://a/\"",
+                "peers.path",
+            ),
         ] {
             let error = parse(text).expect_err(text).to_string();
             assert!(error.contains(key), "{text}: {error}");

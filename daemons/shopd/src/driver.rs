@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! customers, billing servers --HTTPS--> serve --Event--> Order, on the database's thread --COMMIT--> Effect --> serve
+//! users and managers of peer-to-peer accounting --HTTPS, UDP--> peer-provider
 //! directory agents, billing servers --SLP--> discovery --> Servers --> the page of the methods
 //! admin socket, timer, signals --> driver
 //! ```
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use tollwire_peer_provider::Provider;
 use tollwire_runtime::daemon::{self, Fault, Started};
 use tollwire_runtime::metrics::{Gauges, Metrics, Reading};
 use tollwire_runtime::signals::{Request, Signals};
@@ -45,6 +47,7 @@ pub fn main() -> ExitCode {
 struct Readings {
     shop: Arc<Shop>,
     connections: usize,
+    peers: tollwire_peer_provider::Readings,
 }
 
 const GAUGE_ROWS: &[(&str, &str, Reading<Readings>)] = &[
@@ -57,6 +60,19 @@ const GAUGE_ROWS: &[(&str, &str, Reading<Readings>)] = &[
     ("transfers", "Transfers under way", |readings| {
         readings.shop.transfers.count() as u64
     }),
+    (
+        "peers_sessions",
+        "Accounting sessions that are not over and told",
+        |readings| readings.peers.sessions,
+    ),
+    ("peers_open", "Accounting sessions in use", |readings| {
+        readings.peers.open
+    }),
+    (
+        "peers_unacknowledged",
+        "Accounting messages that are not acknowledged",
+        |readings| readings.peers.unacknowledged,
+    ),
 ];
 
 async fn run(started: Started<Config>) -> Result<(), Fault> {
@@ -66,20 +82,33 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     } = started;
     let mut signals = Signals::listen().map_err(Fault::unavailable)?;
     let (web, admin_config) = (config.web.clone(), config.admin.clone());
+    let peers = match config.peers.enabled {
+        true => Some(Provider::open(config.peers.clone(), "peers").await),
+        false => None,
+    };
+    let peers = peers.transpose().map_err(Fault::unavailable)?;
     let shop = Arc::new(open(config)?);
     let (reloads, mut reload) = mpsc::channel(4);
     let metrics = Metrics::new("shopd");
     shop.counters.register(&metrics);
     let gauges = Gauges::register(&metrics, GAUGE_ROWS);
+    let (mut admin_routes, mut routes) = (admin::router(&shop, reloads), serve::router(&shop));
+    let mut relays = None;
+    if let Some(peers) = &peers {
+        peers.register(&metrics);
+        admin_routes = admin_routes.merge(peers.admin());
+        routes = routes.merge(peers.router());
+        relays = Some(peers.listen().await.map_err(Fault::unavailable)?);
+    }
     let _serving = runtime_admin::serve(
         &admin_config.socket,
         admin_config.metrics,
-        admin::router(&shop, reloads),
+        admin_routes,
         &metrics,
     )
     .await
     .map_err(Fault::unavailable)?;
-    let server = Server::start_with(&web, serve::router(&shop), Some(serve::refuse(&shop)))
+    let server = Server::start_with(&web, routes, Some(serve::refuse(&shop)))
         .await
         .map_err(Fault::unavailable)?;
     let watching = Arc::clone(&shop);
@@ -89,6 +118,13 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
         {
             tracing::error!(%error, "billing servers cannot be discovered");
         }
+    });
+    let accounting = peers.clone().map(|peers| {
+        tracing::info!(
+            name = peers.name(), udp = ?relays.as_ref().map(|it| it.addresses()),
+            "serving users of accounting managers"
+        );
+        tokio::spawn(async move { peers.run().await })
     });
     tracing::info!(
         address = ?server.address(),
@@ -107,14 +143,15 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
                 gauges.set(&Readings {
                     shop: Arc::clone(&shop),
                     connections: server.connections(),
+                    peers: peers.as_ref().map(Provider::readings).unwrap_or_default(),
                 });
             }
             _ = tidy.tick() => drop(tokio::spawn(tidy_up(Arc::clone(&shop)))),
             Some(answer) = reload.recv() => {
-                let _ = answer.send(read_again(&path, &shop, &server));
+                let _ = answer.send(read_again(&path, &shop, &server, peers.as_ref()));
             }
             request = signals.next() => match request {
-                Request::Reload => drop(read_again(&path, &shop, &server)),
+                Request::Reload => drop(read_again(&path, &shop, &server, peers.as_ref())),
                 Request::Stop => break,
             },
         }
@@ -122,10 +159,15 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     notify::stopping();
     server.stop().await;
     watch.abort();
+    drop(relays);
     // Transfers that were cut off tell how far they came.
     let end = Instant::now() + LAST_WORDS;
     while shop.transfers.count() > 0 && Instant::now() < end {
         tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    if let (Some(peers), Some(accounting)) = (peers, accounting) {
+        accounting.abort();
+        peers.close().await;
     }
     let database = shop.database.clone();
     tokio::task::spawn_blocking(move || database.close())
@@ -167,16 +209,24 @@ async fn tidy_up(shop: Arc<Shop>) {
     }
 }
 
-fn read_again(path: &Path, shop: &Shop, server: &Server) -> Result<(), String> {
+fn read_again(
+    path: &Path,
+    shop: &Shop,
+    server: &Server,
+    peers: Option<&Provider>,
+) -> Result<(), String> {
     notify::reloading();
     let result = load(path).and_then(|settings| {
+        if let Some(peers) = peers {
+            peers.reload(settings.config.peers.clone(), "peers")?;
+        }
         server.reload(&settings.config.web)?;
         shop.reload(settings);
         Ok(())
     });
     match &result {
         Ok(()) => tracing::info!(
-            "goods, messages, certificates, trust, methods, bounds and rates read again; addresses, store and slp keep their values until a restart"
+            "goods, messages, certificates, trust, methods, managers, bounds and rates read again; addresses, services of peers, stores and slp keep their values until a restart"
         ),
         Err(error) => tracing::error!("{error}; the old configuration stays in force"),
     }

@@ -1,0 +1,5 @@
+mod ends;
+mod messages;
+mod random;
+mod using;
+mod world;

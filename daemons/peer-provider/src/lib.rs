@@ -1,0 +1,41 @@
+//! The service provider's side of peer-to-peer accounting (docs/peer.md), for a daemon with a web server.
+//!
+//! ```text
+//! manager --UserCredential--> routes --> database, Core --> acknowledgement
+//! user --ServiceRequest--> Provider::authorize --> database --> Permit --> service (HTTP), relay (UDP)
+//! Core --AccountingMessage--> database --> manager --acknowledgement--> database --> Core
+//! ```
+//! What a crash may forget: of what was used and not told yet, octets and time since the last checkpoint
+//! ([`Config::checkpoint_octets`], [`Config::checkpoint_seconds`]). Requests are on disk before they are served. What was told
+//! is on disk before it is told, so nothing is told twice as two things.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+mod admin;
+mod answer;
+pub mod check;
+pub mod config;
+pub mod core;
+mod counters;
+mod drive;
+mod meter;
+mod permit;
+mod provider;
+mod refusal;
+mod routes;
+mod service;
+pub mod store;
+pub mod udp;
+
+pub use config::Config;
+pub use meter::Metered;
+pub use permit::Permit;
+pub use provider::{Provider, Readings};
+pub use refusal::refused;
