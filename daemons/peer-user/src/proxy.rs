@@ -22,7 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tollwire_peer::{Refusal, SERVICE_REQUEST_FIELD, Word};
+use tollwire_peer::{Refusal, Word};
 use tollwire_web::proxy::{Passing, Watch, length, strip};
 
 use crate::route::Base;
@@ -202,7 +202,6 @@ impl Shared {
         let (mut head, body) = request.into_parts();
         strip(&mut head.headers);
         head.headers.remove(HOST);
-        head.headers.remove(SERVICE_REQUEST_FIELD);
         head.extensions.clear();
         let again = body.is_end_stream().then(|| head.clone());
         let request = Request::from_parts(head, Body::new(body));

@@ -14,6 +14,8 @@ use crate::{Credential, User, UserError, now};
 const LARGEST: usize = 65_535;
 /// The longest pause between two looks at the clock: it may be set.
 const LOOK: Duration = Duration::from_secs(5);
+/// The pause before the provider is asked whether a session is still open.
+const ASK: Duration = Duration::from_secs(10);
 /// The pause after a manager who gives no other credential.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -73,6 +75,7 @@ pub async fn run(
         let over = tokio::select! {
             () = &mut ended => true,
             () = reached(until) => !renews,
+            () = revoked(user, &credential) => !renews,
             () = pump.pass(&local, &remote, &mut passed) => true,
         };
         if let Err(error) = user.close(&credential).await {
@@ -134,6 +137,24 @@ async fn reached(unix: i64) {
             return;
         };
         sleep(Duration::from_secs(left).min(LOOK)).await;
+    }
+}
+
+/// Until the provider says that the session is over: datagrams do not tell.
+async fn revoked(user: &User, credential: &Credential) {
+    loop {
+        sleep(ASK).await;
+        // What is open stays open.
+        match user.open(credential).await {
+            Err(UserError::Refused {
+                status: 404 | 410, ..
+            }) => {
+                tracing::warn!(session = %credential.accounting_session_id, "the provider says that the session is over");
+                return;
+            }
+            Err(error) => tracing::warn!(%error, "whether the session is open is not known"),
+            Ok(()) => {}
+        }
     }
 }
 

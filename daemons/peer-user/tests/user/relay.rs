@@ -112,3 +112,18 @@ async fn without_renewal_it_ends_with_its_credential() {
     assert_eq!(world.seen().requests.len(), 1);
     assert_eq!(world.seen().open(), 0);
 }
+
+#[tokio::test]
+async fn a_session_that_is_revoked_is_noticed() {
+    let world = World::new().await;
+    let _from = echo(&world).await;
+    let (program, _port, _end, task) = start(&world, false).await;
+    says(&program, "one").await;
+    for session in world.seen().sessions.values_mut() {
+        session.is_open = false;
+    }
+    tokio::time::timeout(std::time::Duration::from_secs(60), task)
+        .await
+        .expect("the relay asks whether its session is open")
+        .unwrap();
+}

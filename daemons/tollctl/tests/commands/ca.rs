@@ -329,6 +329,54 @@ fn servers_have_hosts_and_addresses_and_are_no_parties() {
 }
 
 #[test]
+fn https_works_with_what_is_issued() {
+    use tollwire_web::{Client, Server, client, server};
+    for kind in [&[][..], &["--ed25519"]] {
+        let authority = Authority::made(kind);
+        let issue = ["issue", "localhost", "--server", "--also", "127.0.0.1"];
+        let made = authority.does(&[&issue, kind].concat());
+        let config = server::Config {
+            listen: Some("127.0.0.1:0".parse().unwrap()),
+            tls_certificate_file: Some(path(&made, "certificate")),
+            tls_key_file: Some(path(&made, "key_file")),
+            ..server::Config::default()
+        };
+        let trusting = client::Config {
+            trust_file: Some(authority.path("root.pem")),
+            allow_private: true,
+            ..client::Config::default()
+        };
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let router = axum::Router::new().fallback(async || "hello");
+            let server = Server::start(&config, router).await.unwrap();
+            let port = server.address().unwrap().port();
+            let client = Client::new(&trusting).unwrap();
+            for host in ["localhost", "127.0.0.1"] {
+                let answer = client
+                    .get(&format!("https://{host}:{port}/"))
+                    .await
+                    .unwrap();
+                assert_eq!(answer.text(), "hello");
+            }
+            let another = Authority::made(&[]);
+            let trust_file = Some(another.path("root.pem"));
+            let client = Client::new(&client::Config {
+                trust_file,
+                ..trusting
+            })
+            .unwrap();
+            assert!(
+                client
+                    .get(&format!("https://localhost:{port}/"))
+                    .await
+                    .is_err()
+            );
+        });
+    }
+}
+
+#[test]
 fn keys_are_nobody_elses_to_read() {
     let authority = Authority::made(&[]);
     let made = authority.does(&["issue", "urn:x:alice"]);
