@@ -51,6 +51,8 @@ pub struct Config {
     pub classes: ClassesFile,
     /// Invoices and settlements.
     pub invoices: crate::invoice::Config,
+    /// The accounting manager of peers.
+    pub peers: crate::peer::config::Config,
     /// The operator's interface.
     pub admin: Admin,
     /// The same and customers' routes over TCP.
@@ -101,7 +103,7 @@ impl Default for Diameter {
 }
 
 impl Diameter {
-    fn tls_keys(&self) -> [Option<&PathBuf>; 3] {
+    pub(crate) fn tls_keys(&self) -> [Option<&PathBuf>; 3] {
         [&self.tls_certificate, &self.tls_key, &self.tls_ca].map(Option::as_ref)
     }
 
@@ -381,6 +383,8 @@ impl Configuration for Config {
         if self.diameter.listen.is_empty() {
             return Err(Invalid::new("diameter.listen", "at least one address"));
         }
+        self.peers
+            .validate(self.store.url.is_some(), self.diameter.allow_remote)?;
         self.notifications.validate()
     }
 }

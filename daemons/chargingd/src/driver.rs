@@ -11,7 +11,9 @@
 //!
 //! Everything that waits is handled in one turn, and goes to the store as one group.
 
+mod peers;
 mod requests;
+mod waiting;
 
 use std::collections::HashMap;
 use std::process::ExitCode;
@@ -19,12 +21,12 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tollwire_diameter::credit_control::{CcSessionFailover, CreditControlRequest};
-use tollwire_diameter::{Avp, Message, ResultCode, dictionary};
+use tollwire_diameter::{Avp, Message, dictionary};
 use tollwire_runtime::accounting::stream::{self, Streamer};
 use tollwire_runtime::accounting::{self as shipping, Janitor, Shipper};
 use tollwire_runtime::clock::Now;
 use tollwire_runtime::daemon::{self, Fault, Started};
-use tollwire_runtime::diameter::{Node, NodeEvent, NodeHandle, PeerId, ReplyTo};
+use tollwire_runtime::diameter::{Node, NodeEvent, NodeHandle, ReplyTo};
 use tollwire_runtime::metrics::{Gauges, Metrics};
 use tollwire_runtime::records::RecordWriter;
 use tollwire_runtime::signals::{Request, Signals};
@@ -44,13 +46,16 @@ use crate::elsewhere;
 use crate::event::Event;
 use crate::gauges;
 use crate::invoice::{self, Closer, Keep};
-use crate::notify::{Handle, Key, Notification, Service, Write};
+use crate::notify::{Handle, Service, Write};
 use crate::outbox::{self, Outbox};
 use crate::part::Overview;
+use crate::peer::driver::Manager;
 use crate::role::Role;
 use crate::session::Outcome;
-use crate::store::{After, Group, Notice, Opened, Store};
+use crate::store::{Group, Notice, Opened, Store};
+use peers::Peers;
 use requests::Placed;
+use waiting::Waiting;
 
 /// Requests that may wait for the core.
 const QUEUE: usize = 4096;
@@ -66,83 +71,6 @@ pub fn main() -> ExitCode {
         "Tollwire charging: accounts, rating, ledger, Diameter Ro",
         run,
     )
-}
-
-/// What waits for a commit.
-enum Waiting {
-    Answer {
-        node: NodeHandle,
-        reply_to: ReplyTo,
-        request: Message,
-        answer: Message,
-    },
-    Reply {
-        sender: oneshot::Sender<Result<Reply, Refusal>>,
-        result: Result<Reply, Refusal>,
-    },
-    /// A request of ours to a client.
-    Ask {
-        node: NodeHandle,
-        peer: PeerId,
-        request: Message,
-    },
-    /// Customers are to be told.
-    Tell(Handle, Box<Notification>),
-    /// What became of telling one.
-    Told(Handle, Key),
-    /// A part of a period that is being closed.
-    Kept(std::sync::mpsc::SyncSender<bool>),
-}
-
-impl After for Waiting {
-    fn stored(self) {
-        match self {
-            Self::Answer {
-                node,
-                reply_to,
-                answer,
-                ..
-            } => {
-                // Gone with its connection: the client asks again, and gets this answer again.
-                node.answer(reply_to, &answer);
-            }
-            Self::Reply { sender, result } => {
-                let _ = sender.send(result);
-            }
-            Self::Ask {
-                node,
-                peer,
-                request,
-            } => {
-                if let Err(error) = node.send_request(&peer, 0, request) {
-                    tracing::warn!(%peer, %error, "a client could not be asked; its session goes on to the end of its grant");
-                }
-            }
-            Self::Tell(handle, notification) => handle.made(notification),
-            Self::Told(handle, key) => handle.stored(key),
-            Self::Kept(done) => drop(done.send(true)),
-        }
-    }
-
-    fn refused(self) {
-        match self {
-            Self::Answer {
-                node,
-                reply_to,
-                request,
-                ..
-            } => {
-                let busy = request.refuse(node.identity(), ResultCode::TOO_BUSY, None, None);
-                node.answer(reply_to, &busy);
-            }
-            Self::Reply { sender, .. } => {
-                let _ = sender.send(Err(Refusal::NotStored));
-            }
-            Self::Ask { .. } | Self::Tell(..) => {}
-            Self::Told(handle, key) => handle.not_stored(key),
-            Self::Kept(done) => drop(done.send(false)),
-        }
-    }
 }
 
 struct Asked {
@@ -165,6 +93,10 @@ struct Driver {
     token: u64,
     asked: HashMap<u64, Asked>,
     operators: HashMap<u64, oneshot::Sender<Result<Reply, Refusal>>>,
+    /// The accounting manager's requests.
+    charges: HashMap<u64, oneshot::Sender<Outcome>>,
+    /// The way to it, if there is one.
+    peers: Option<Peers>,
     tell: Handle,
     closer: Closer,
     /// Of the other parts, if there are others.
@@ -262,6 +194,12 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     )
     .map_err(|(key, what)| Fault::configuration(format!("invoices.{key}: {what}")))?;
     let closing = tokio::spawn(closer.clone().close_when_due());
+    let (charge, mut charges) = mpsc::channel(QUEUE);
+    let manager = (config.peers_setup(charge))
+        .map(Manager::start)
+        .transpose()
+        .map_err(Fault::unavailable)?;
+    let peers_gauges = (manager.as_ref()).map(|_| peers::Shown::register(&metrics));
     let routes = Routes {
         asks,
         tell: telling.handle(),
@@ -276,6 +214,10 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
             &accounting_place,
         ))
         .merge(invoice::router(closer.clone()));
+    let routes = match &manager {
+        Some(manager) => routes.merge(manager.routes()),
+        None => routes,
+    };
     let routes = match &overview {
         Some(overview) => routes.layer(axum::middleware::from_fn_with_state(
             overview.clone(),
@@ -293,7 +235,6 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
             .map_err(Fault::unavailable)?;
     let mut driver = Driver {
         core: Core::new(config.settings(), rules, State::default()),
-        config,
         epoch: 0,
         role,
         failover: place.is_shared(),
@@ -303,10 +244,15 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
         token: 0,
         asked: HashMap::new(),
         operators: HashMap::new(),
+        charges: HashMap::new(),
+        peers: manager
+            .as_ref()
+            .and_then(|manager| Peers::of(&config, manager)),
         tell: telling.handle(),
         closer,
         overview,
         places,
+        config,
     };
     driver.heed(first);
     let watchdog = notify::watchdog_interval().map_or(GAUGES, |interval| interval.min(GAUGES));
@@ -336,6 +282,7 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
                 }
             }
             Some(ask) = asked.recv() => driver.ask(ask, &mut effects),
+            Some(first) = charges.recv() => driver.charge_all(first, &mut charges, &mut effects),
             Some(notice) = notice.recv() => driver.heed(notice),
             Some(writes) = told.recv() => driver.store_told(writes),
             Some(keep) = kept.recv() => driver.keep(keep),
@@ -352,6 +299,9 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
                 if let (Some(gauges), Some(shipper)) = (&shipping_gauges, &shipper) {
                     gauges.set(&shipper.figures());
                 }
+                if let (Some(gauges), Some(manager)) = (&peers_gauges, &manager) {
+                    gauges.set(manager);
+                }
                 role_gauges.set(&driver.role.borrow());
             }
             request = signals.next() => match request {
@@ -362,6 +312,8 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
         driver.carry_out(effects);
     }
     notify::stopping();
+    drop(charges);
+    driver.end_peers(manager).await;
     // A closing that runs is left undone: none of it counts.
     closing.abort();
     drop(kept);
@@ -523,6 +475,9 @@ impl Driver {
                     tracing::error!("{error}; the API keeps its tokens and certificates");
                 }
                 self.closer.configure(config.invoices.clone());
+                if let Some(peers) = &self.peers {
+                    peers.reload(&config);
+                }
                 self.config = config;
                 tracing::info!(
                     "tariffs, classes and grants read again; sockets and paths keep theirs until a restart"
@@ -590,6 +545,9 @@ impl Driver {
     }
 
     fn answer(&mut self, token: u64, outcome: &Outcome) -> Option<Waiting> {
+        if let Some(answer) = self.charges.remove(&token) {
+            return Some(Waiting::Charged(answer, outcome.clone()));
+        }
         let asked = self.asked.remove(&token)?;
         let mut answer = answer::credit_control(
             self.node.identity(),
@@ -617,6 +575,9 @@ impl Driver {
         to: (&str, &str),
         what: ask::What<'_>,
     ) -> Option<Waiting> {
+        if let Some(manager) = self.peers.as_ref().filter(|peers| peers.is(to.0)) {
+            return Some(manager.tell(session_id, &what));
+        }
         Some(Waiting::Ask {
             node: self.node.clone(),
             peer: self.node.find(to.0)?,

@@ -27,7 +27,7 @@ pub struct Terms {
     pub max_seconds_between_messages: u32,
     /// Requests that one credential is good for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_requests: Option<i64>,
+    pub max_requests: Option<u32>,
     /// Whether requests may come from other addresses.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub address_change: bool,
