@@ -4,5 +4,6 @@
 mod credentials;
 mod datagrams;
 mod requests;
+mod stage;
 mod telling;
 mod world;

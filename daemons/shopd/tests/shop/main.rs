@@ -10,5 +10,9 @@ mod discovery;
 #[allow(dead_code)]
 mod fake;
 mod forms;
+mod peers;
 mod shop;
+#[path = "../../../peer-provider/tests/provider/stage.rs"]
+#[allow(dead_code)]
+mod stage;
 mod upstream;

@@ -136,7 +136,10 @@ impl Shop {
     async fn wait(&self) {
         let end = Instant::now() + PATIENCE;
         while std::net::TcpStream::connect(self.address).is_err() {
-            assert!(Instant::now() < end, "the shop does not serve");
+            if Instant::now() >= end {
+                let log = std::fs::read_to_string(self.folder.0.join("log"));
+                panic!("the shop does not serve: {}", log.unwrap_or_default());
+            }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
