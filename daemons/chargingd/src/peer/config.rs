@@ -11,7 +11,7 @@ use tollwire_runtime::diameter::TlsFiles;
 use tollwire_web::{client, server};
 
 use super::driver::{Charge, Setup};
-use super::gate::{GateConfig, LinkConfig};
+use super::gate::{GateConfig, LinkConfig, Tolerance};
 use super::measure::RatingGroups;
 use super::ro::Parties;
 use super::session::{GateTerms, Terms};
@@ -56,6 +56,8 @@ pub struct Config {
     pub provider_burst: u32,
     /// What a provider may report beyond what passed his gate, octets.
     pub gate_tolerance_octets: u64,
+    /// And of what passed, percent.
+    pub gate_tolerance_percent: u32,
     /// The pause before something is tried again.
     pub retry_first_ms: u32,
     /// It doubles up to this.
@@ -87,7 +89,8 @@ impl Default for Config {
             user_burst: 50,
             provider_messages_per_second: 200,
             provider_burst: 2000,
-            gate_tolerance_octets: 65_536,
+            gate_tolerance_octets: 15_000,
+            gate_tolerance_percent: 1,
             retry_first_ms: 500,
             retry_most_ms: 30_000,
             keep_days: 90,
@@ -206,6 +209,9 @@ impl Config {
                 return invalid(format!("peers.{key}"), format!("1 to {most}"));
             }
         }
+        if self.gate_tolerance_percent > 100 {
+            return invalid("peers.gate_tolerance_percent", "0 to 100");
+        }
         if self.retry_most_ms < self.retry_first_ms {
             return invalid("peers.retry_most_ms", "is less than retry_first_ms");
         }
@@ -244,7 +250,10 @@ impl Config {
     /// What credentials are given for.
     pub fn offers(&self) -> HashMap<Box<str>, Offer> {
         let offers = self.service.iter().map(|service| {
-            let terms = service.terms(self.gate_tolerance_octets);
+            let terms = service.terms(Tolerance {
+                octets: self.gate_tolerance_octets,
+                percent: self.gate_tolerance_percent,
+            });
             let lifetime_seconds = service.lifetime_seconds;
             (
                 service.name.as_str().into(),
@@ -341,7 +350,7 @@ impl Service {
         gate.validate("peers.service.gate", allow_remote)
     }
 
-    fn terms(&self, tolerance_octets: u64) -> Terms {
+    fn terms(&self, tolerance: Tolerance) -> Terms {
         Terms {
             service: self.name.as_str().into(),
             provider: self.provider.as_str().into(),
@@ -355,7 +364,7 @@ impl Service {
             gate: self.gate.as_ref().map(|gate| GateTerms {
                 pinholed: gate.pinholed.clone(),
                 address: gate.address,
-                tolerance_octets,
+                tolerance,
             }),
         }
     }

@@ -31,7 +31,6 @@ use super::gate::{self, Link, LinkConfig, Told, What};
 use super::live::{Live, Shared};
 use super::provider;
 use super::ro::{self, Parties};
-use super::session::State;
 use super::store;
 use super::web::{self, App, Ask};
 use crate::session::Outcome;
@@ -204,13 +203,9 @@ impl Driver {
         }
         let mut standing = Vec::new();
         for session in recovered.iter().map(|recovered| &recovered.session) {
-            if matches!(session.state, State::Granted | State::Open)
-                && let Some(order) = session.gate_order()
-            {
-                // Also one that no service has any more.
-                limiters.push(order.pinholed.clone());
-                standing.push(order);
-            }
+            // Also one that no service has any more.
+            limiters.extend(session.gate_order().map(|order| order.pinholed));
+            standing.extend(session.standing_gate());
         }
         let link = match limiters.is_empty() {
             true => None,

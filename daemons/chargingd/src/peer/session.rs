@@ -46,8 +46,8 @@ pub struct GateTerms {
     pub pinholed: Address,
     /// The service's own address.
     pub address: SocketAddr,
-    /// What a provider may report beyond what passed, octets.
-    pub tolerance_octets: u64,
+    /// What a provider may report beyond what passed.
+    pub tolerance: gate::Tolerance,
 }
 
 /// How far a session is.
@@ -262,12 +262,19 @@ impl Session {
         Some(gate::Order {
             session: self.id.to_string(),
             pinholed: terms.pinholed.clone(),
-            user: SocketAddr::new(self.ip, self.udp_port?),
+            user: SocketAddr::new(self.ip.to_canonical(), self.udp_port?),
             service: terms.address,
             not_after_unix_ms: self.not_after.saturating_mul(1000),
             octets: of_octets.then_some(self.granted.octets.max(0).unsigned_abs()),
             counted: self.counted,
         })
+    }
+
+    /// Its gate, if that is to go on after a restart: others are opened or closed by what is done next for them.
+    pub fn standing_gate(&self) -> Option<gate::Order> {
+        let ends = (self.order.as_ref()).is_some_and(|order| order.kind == Kind::Terminate);
+        let stands = self.state == State::Open && self.revocation.is_none() && !ends;
+        stands.then(|| self.gate_order()).flatten()
     }
 
     /// Whether the provider may be granted more.

@@ -278,7 +278,7 @@ fn order(session: &Session, message: &Message, counted: Option<bool>) -> Session
     session.flags.not_counted |= counted == Some(false);
     if let (Some(true), Some(gate)) = (counted, &session.terms.gate) {
         let reported = message.data.octets.unwrap_or(0).max(0).unsigned_abs();
-        let compared = compare(reported, session.counted, gate.tolerance_octets);
+        let compared = compare(reported, session.counted, gate.tolerance);
         if compared.beyond.is_some() {
             session.flags.over_gate = true;
             let passed = i64::try_from(compared.charged).unwrap_or(i64::MAX);

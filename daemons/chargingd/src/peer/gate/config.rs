@@ -34,11 +34,6 @@ impl GateConfig {
         }
         Ok(())
     }
-
-    /// Whether a user at `ip` can have a gate.
-    pub fn serves(&self, ip: IpAddr) -> bool {
-        ip.to_canonical().is_ipv4() == self.address.ip().to_canonical().is_ipv4()
-    }
 }
 
 #[cfg(test)]
@@ -76,9 +71,6 @@ mod tests {
                 .validate("gate", true)
                 .is_ok()
         );
-        assert!(right.serves("198.51.100.1".parse().unwrap()));
-        assert!(right.serves("::ffff:198.51.100.1".parse().unwrap()));
-        assert!(!right.serves("2001:db8::1".parse().unwrap()));
         let unknown = format!("pinholed = {socket:?}\naddress = \"192.0.2.1:1\"\nport = 1");
         assert!(toml::from_str::<GateConfig>(&unknown).is_err());
     }

@@ -57,10 +57,29 @@ pub struct Comparison {
     pub beyond: Option<u64>,
 }
 
-/// Holds a provider's total against the gate's, which was read after he reported. With more than `tolerance` octets beyond
-/// it the gate's counts. A count that is not exact proves nothing against him.
-pub fn compare(reported: u64, counted: Counted, tolerance: u64) -> Comparison {
+/// What a provider may report beyond what passed: datagrams of his that were lost before they came to the gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tolerance {
+    /// Octets, however few passed.
+    pub octets: u64,
+    /// And of what passed, percent.
+    pub percent: u32,
+}
+
+impl Tolerance {
+    fn of(self, passed: u64) -> u64 {
+        let share = u128::from(passed) * u128::from(self.percent) / 100;
+        let share = u64::try_from(share).unwrap_or(u64::MAX);
+        self.octets.saturating_add(share)
+    }
+}
+
+/// Holds a provider's total against the gate's, which was read after he reported. With more octets beyond it than are
+/// tolerated the gate's counts. A count that is not exact proves nothing against him.
+pub fn compare(reported: u64, counted: Counted, tolerance: Tolerance) -> Comparison {
     let passed = counted.total();
+    let tolerance = tolerance.of(passed);
     let beyond =
         (reported.checked_sub(passed)).filter(|beyond| *beyond > tolerance && counted.exact);
     Comparison {
@@ -92,19 +111,25 @@ mod tests {
             now,
             ..Counted::default()
         };
+        let tolerance = Tolerance {
+            octets: 10,
+            percent: 2,
+        };
         let said = |reported, passed| {
-            let comparison = compare(reported, counted(passed), 10);
+            let comparison = compare(reported, counted(passed), tolerance);
             (comparison.charged, comparison.beyond)
         };
         assert_eq!(said(90, 100), (90, None));
-        assert_eq!(said(110, 100), (110, None));
-        assert_eq!(said(111, 100), (100, Some(11)));
+        assert_eq!(said(112, 100), (112, None));
+        assert_eq!(said(113, 100), (100, Some(13)));
+        assert_eq!(said(10, 0), (10, None));
         assert_eq!(said(u64::MAX, 0), (0, Some(u64::MAX)));
+        assert_eq!(said(u64::MAX, u64::MAX), (u64::MAX, None));
         let lost = Counted {
             exact: false,
             ..counted(0)
         };
-        assert_eq!(compare(500, lost, 10).beyond, None);
-        assert_eq!(compare(500, lost, 10).charged, 500);
+        assert_eq!(compare(500, lost, tolerance).beyond, None);
+        assert_eq!(compare(500, lost, tolerance).charged, 500);
     }
 }

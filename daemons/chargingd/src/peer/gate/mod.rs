@@ -24,7 +24,7 @@ use tollwire_runtime::diameter::Address;
 
 pub use config::GateConfig;
 pub use core::{Effect, Event, Figures, Gates, Report};
-pub use count::{Comparison, Counted, compare};
+pub use count::{Comparison, Counted, Tolerance, compare};
 pub use link::{GAUGE_ROWS, Link, LinkConfig};
 pub use rx::{Answer, Request};
 

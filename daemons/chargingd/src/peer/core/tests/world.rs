@@ -16,7 +16,7 @@ use crate::event::{Event as ChargeEvent, Operation};
 use crate::peer::core::Core;
 use crate::peer::effect::{Credentials, Effect, Reply};
 use crate::peer::event::{Charged, ClientId, CredentialRequest, Delivered, Event};
-use crate::peer::gate::{Counted, Outcome, What};
+use crate::peer::gate::{Counted, Outcome, Tolerance, What};
 use crate::peer::measure::{Per, RatingGroups};
 use crate::peer::ro::{self, Parties};
 use crate::peer::session::{GateTerms, Keys, Message, Session, State, Terms};
@@ -130,7 +130,10 @@ pub(super) fn settings() -> Settings {
     let gate = GateTerms {
         pinholed: "unix:/run/pinholed.sock".parse().unwrap(),
         address: "192.0.2.9:5000".parse().unwrap(),
-        tolerance_octets: 100,
+        tolerance: Tolerance {
+            octets: 100,
+            percent: 0,
+        },
     };
     let octets = RatingGroups {
         octets: Some(1),
