@@ -32,7 +32,7 @@ impl Manager {
         }
         Ok(Self {
             url: url.trim_end_matches('/').to_owned(),
-            name: name.unwrap_or(host).to_owned(),
+            name: name.map_or_else(|| host.to_ascii_lowercase(), str::to_owned),
         })
     }
 
@@ -52,11 +52,11 @@ mod tests {
 
     #[test]
     fn a_manager_is_named_by_its_host_unless_told() {
-        let manager = Manager::new("https://manager.example:8443/peers/", None).unwrap();
+        let manager = Manager::new("https://Manager.example:8443/peers/", None).unwrap();
         assert_eq!(manager.name(), "manager.example");
         assert_eq!(
             manager.at("/services"),
-            "https://manager.example:8443/peers/services"
+            "https://Manager.example:8443/peers/services"
         );
         let named = Manager::new("http://10.0.0.1", Some("urn:x:manager")).unwrap();
         assert_eq!(named.name(), "urn:x:manager");

@@ -1,5 +1,6 @@
 //! What a user asks of his manager.
 
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -17,10 +18,15 @@ use crate::{Caller, Credential, Ended, Manager, Party, UserError, now};
 /// How far clocks may differ, seconds.
 const SKEW: i64 = 60;
 
-/// A user of one manager.
-pub struct User {
+/// Who he is, and whose certificates he believes.
+struct Known {
     identity: Identity,
     trust: Trust,
+}
+
+/// A user of one manager.
+pub struct User {
+    known: RwLock<Arc<Known>>,
     manager: Manager,
     caller: Caller,
 }
@@ -29,8 +35,7 @@ impl User {
     /// A user. `client` calls the manager and providers: both may be anywhere, for the manager says where they are.
     pub fn new(identity: Identity, trust: Trust, manager: Manager, client: Client) -> Self {
         Self {
-            identity,
-            trust,
+            known: RwLock::new(Arc::new(Known { identity, trust })),
             manager,
             caller: Caller::new(client),
         }
@@ -42,9 +47,15 @@ impl User {
         self
     }
 
-    /// Who he is.
-    pub fn identity(&self) -> &Identity {
-        &self.identity
+    /// From now on he is this, and believes those: certificates and lists of revoked ones end, and are made anew.
+    pub fn renew(&self, identity: Identity, trust: Trust) {
+        let known = Arc::new(Known { identity, trust });
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+    }
+
+    fn known(&self) -> Arc<Known> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&known)
     }
 
     /// What the manager has.
@@ -83,6 +94,8 @@ impl User {
         udp_port: Option<u16>,
     ) -> Result<Credential, UserError> {
         let unable = |error: &dyn std::fmt::Display| UserError::Setting(error.to_string());
+        // The key of the certificate that asks is the one that the answer is encrypted to.
+        let known = self.known();
         let claims = ServiceCredentialRequest {
             service: Service {
                 name: service.name.clone(),
@@ -92,7 +105,7 @@ impl User {
             nonce: Nonce::new(now()).map_err(|error| unable(&error))?,
         };
         let token = claims
-            .sign(&self.identity)
+            .sign(&known.identity)
             .map_err(|error| unable(&error))?;
         let url = self.manager.at("/credentials");
         // The same octets each time: whichever comes first is answered, and the others get that answer.
@@ -113,7 +126,7 @@ impl User {
         if validity.not_before > now().saturating_add(SKEW) || validity.not_after <= now() {
             return wrong("it is not valid now: look at the clocks");
         }
-        let key = open_key(&self.identity, &credential.session_key)
+        let key = open_key(&known.identity, &credential.session_key)
             .map_err(|error| UserError::answer(Party::Manager, error))?;
         Ok(Credential::new(&service.name, credential, key))
     }
@@ -156,7 +169,7 @@ impl User {
         let believed = |why: &dyn std::fmt::Display| UserError::answer(Party::Manager, why);
         let token = str::from_utf8(&answer.body).map_err(|error| believed(&error))?;
         let (message, certified) =
-            T::verify(token, &self.trust, now()).map_err(|error| believed(&error))?;
+            T::verify(token, &self.known().trust, now()).map_err(|error| believed(&error))?;
         if certified.name != self.manager.name() {
             let (found, awaited) = (&certified.name, self.manager.name());
             let why = format!("it is signed by {found:?}, and the manager is {awaited:?}");

@@ -101,6 +101,8 @@ pub struct Seen {
     pub refusals: Vec<(u16, Option<Word>)>,
     /// The credentials that were asked for, as they came.
     pub requests: Vec<String>,
+    /// By whom.
+    pub users: Vec<String>,
     /// Of which port.
     pub ports: Vec<Option<u16>>,
     pub sessions: HashMap<Identifier, Session>,
@@ -147,6 +149,7 @@ impl World {
                 lifetime: 600,
                 refusals: Vec::new(),
                 requests: Vec::new(),
+                users: Vec::new(),
                 ports: Vec::new(),
                 sessions: HashMap::new(),
                 nonces: HashSet::new(),
@@ -231,6 +234,7 @@ async fn credentials(State(world): State<World>, token: String) -> Response {
     request.nonce.check(now(), 60).unwrap();
     let mut seen = world.seen.lock().unwrap();
     seen.requests.push(token);
+    seen.users.push(user.name.clone());
     seen.ports.push(request.service.udp_port);
     if !seen.refusals.is_empty() {
         let (status, word) = seen.refusals.remove(0);

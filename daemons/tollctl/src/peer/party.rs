@@ -68,6 +68,14 @@ impl Party {
     /// What asks for them.
     pub(super) fn user(&self) -> Result<Arc<User>, Failure> {
         let manager = needed(&self.manager, "--manager")?;
+        let manager = Manager::new(manager, self.manager_name.as_deref())?;
+        let (identity, trust) = self.read()?;
+        let user = User::new(identity, trust, manager, self.client()?);
+        Ok(Arc::new(user))
+    }
+
+    /// The files as they are now.
+    pub(super) fn read(&self) -> Result<(Identity, Trust), Failure> {
         let certificate = needed(&self.certificate, "--certificate")?;
         let roots = needed(&self.roots, "--roots")?;
         let key = self.key.clone();
@@ -80,8 +88,6 @@ impl Party {
         let lists = lists.collect::<Result<Vec<_>, _>>()?;
         let trust = Trust::new(&read(roots)?, lists.iter().map(String::as_str))
             .map_err(|error| Failure::Wrong(format!("{}: {error}", roots.display())))?;
-        let manager = Manager::new(manager, self.manager_name.as_deref())?;
-        let user = User::new(identity, trust, manager, self.client()?);
-        Ok(Arc::new(user))
+        Ok((identity, trust))
     }
 }

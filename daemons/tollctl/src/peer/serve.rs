@@ -1,13 +1,14 @@
 //! What serves programs until it is interrupted.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::signal::unix::{SignalKind, signal};
-use tollwire_peer_user::{Bounds, Leases, Proxy as Running, relay};
+use tollwire_peer_user::{Bounds, Leases, Proxy as Running, User, relay};
 
 use super::party::Party;
 use super::{Source, load, local_unless};
@@ -58,14 +59,27 @@ fn bound(address: SocketAddr) -> impl FnOnce(std::io::Error) -> Failure {
     move |error| Failure::Wrong(format!("{address}: {error}"))
 }
 
-/// Until SIGINT or SIGTERM. Whoever starts this can interrupt it from then on.
-fn interrupted() -> Result<impl Future<Output = ()>, Failure> {
+/// Until SIGINT or SIGTERM. Whoever starts this can interrupt it from then on. At SIGHUP the user's certificate, the roots
+/// and the lists of revoked ones are read again: they end, and a proxy may live longer.
+fn interrupted(
+    party: &Party,
+    user: Option<Arc<User>>,
+) -> Result<impl Future<Output = ()>, Failure> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => return,
+                _ = terminate.recv() => return,
+                _ = hangup.recv() => {}
+            }
+            match (&user, party.read()) {
+                (Some(user), Ok((identity, trust))) => user.renew(identity, trust),
+                (Some(_), Err(failure)) => warn(&format!("nothing is changed: {failure}")),
+                (None, _) => {}
+            }
         }
     })
 }
@@ -82,16 +96,20 @@ pub(super) async fn proxy(
 ) -> Result<(), Failure> {
     let listen = local_unless(proxy.listen, proxy.allow_remote)?;
     let listener = TcpListener::bind(listen).await.map_err(bound(listen))?;
-    let leases = match (&proxy.source.credential, &proxy.source.service) {
-        (Some(credential), _) => Leases::given(party.caller()?, load(credential)?),
+    let (leases, user) = match (&proxy.source.credential, &proxy.source.service) {
+        (Some(credential), _) => {
+            let leases = Leases::given(party.caller()?, load(credential)?);
+            (leases, None)
+        }
         (None, service) => {
             let user = party.user()?;
             let service = service.as_deref().unwrap_or_default();
             let service = user.service(service).await?;
-            Leases::of(user, service, proxy.renew)
+            let leases = Leases::of(Arc::clone(&user), service, proxy.renew);
+            (leases, Some(user))
         }
     };
-    let interrupted = interrupted()?;
+    let interrupted = interrupted(party, user)?;
     // Now, so that what is wrong is told here and not to the first program.
     let lease = leases.lease().await?;
     log()?;
@@ -126,7 +144,7 @@ pub(super) async fn udp(udp: Udp, party: &Party, context: &mut Context<'_>) -> R
     let remote = UdpSocket::bind(udp.from).await.map_err(bound(udp.from))?;
     let user = party.user()?;
     let service = user.service(&udp.service).await?;
-    let interrupted = interrupted()?;
+    let interrupted = interrupted(party, Some(Arc::clone(&user)))?;
     let credential = relay::open(&user, &service, &remote).await?;
     log()?;
     let (listen, from) = (local.local_addr()?, remote.local_addr()?);

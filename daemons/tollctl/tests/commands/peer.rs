@@ -287,6 +287,47 @@ fn programs_use_the_proxy_until_it_is_interrupted() {
 }
 
 #[test]
+fn a_proxy_takes_another_certificate_while_it_runs() {
+    let alice = Alice::new();
+    // Each request has a session of its own: the one before was over.
+    let ask = |said: &Value| {
+        for session in alice.world.seen().sessions.values_mut() {
+            session.is_open = false;
+        }
+        let mut stream = TcpStream::connect(said["listen"].as_str().unwrap()).unwrap();
+        write!(
+            stream,
+            "GET /today HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        let users = alice.world.seen().users.clone();
+        users.last().unwrap().clone()
+    };
+    let arguments = [
+        "proxy",
+        "--service",
+        "weather",
+        "--listen",
+        "127.0.0.1:0",
+        "--renew",
+    ];
+    let (serving, said) = alice.serves(&arguments);
+    assert_eq!(ask(&said), "urn:x:alice");
+    let (certificate, key) = alice.world.authority.pem("urn:x:alice:renewed");
+    std::fs::write(alice.file("alice.pem"), certificate).unwrap();
+    std::fs::write(alice.file("alice.key"), key).unwrap();
+    kill(Pid::from_raw(serving.child.id() as i32), Signal::SIGHUP).unwrap();
+    let end = Instant::now() + Duration::from_secs(20);
+    while ask(&said) != "urn:x:alice:renewed" {
+        assert!(Instant::now() < end, "the certificate is not read again");
+    }
+    serving.end(Signal::SIGTERM);
+}
+
+#[test]
 fn datagrams_are_passed_on_until_it_is_interrupted() {
     let alice = Alice::new();
     let echo = UdpSocket::bind("127.0.0.1:0").unwrap();
