@@ -55,6 +55,9 @@ pub(super) const ROUTES: &[Route] = &[
     ("GET", "/v1/invoices/periods", Need::Read),
     ("POST", "/v1/invoices/close", Need::Operate),
     ("GET", "/v1/settlements/{file}", Need::Read),
+    ("GET", "/v1/peers/sessions", Need::Read),
+    ("GET", "/v1/peers/sessions/{id}", Need::Read),
+    ("POST", "/v1/peers/sessions/{id}/close", Need::Operate),
 ];
 
 /// Who may use a route, by its method and its path as it stands in the table.

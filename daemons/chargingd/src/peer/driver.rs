@@ -9,6 +9,7 @@
 //! ```
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use tollwire_web::{Database, Server};
 use super::admin;
 use super::config::Config;
 use super::core::Core;
-use super::effect::{Effect, Reply};
+use super::effect::{Change, Effect, Reply};
 use super::event::{Charged, ClientId, Event};
 use super::figures::Figures;
 use super::gate::{self, Link, LinkConfig, Told, What};
@@ -151,6 +152,9 @@ impl Manager {
     }
 }
 
+/// An event that the database's answer makes.
+type Answered = Pin<Box<dyn Future<Output = Event> + Send>>;
+
 struct Driver {
     core: Core,
     shared: Arc<Shared>,
@@ -158,7 +162,7 @@ struct Driver {
     charge: mpsc::Sender<Charge>,
     database: Database,
     client: Client,
-    server: Server,
+    server: Option<Server>,
     link: Option<Link>,
     told: mpsc::UnboundedReceiver<Told>,
     /// What was asked of the gate, by its token.
@@ -168,6 +172,8 @@ struct Driver {
     clients: HashMap<ClientId, oneshot::Sender<Reply>>,
     next_client: u64,
     tells: mpsc::UnboundedSender<Event>,
+    /// What the database answers, in the order in which it was asked.
+    stores: mpsc::UnboundedSender<Answered>,
     events: mpsc::UnboundedReceiver<Event>,
     figures: Arc<Mutex<Figures>>,
 }
@@ -226,6 +232,13 @@ impl Driver {
         let routes = admin::router(app.clone(), database.clone());
         let server = Server::start_with(&config.web, web::router(app), Some(web::refuse())).await?;
         let (tells, events) = mpsc::unbounded_channel();
+        let (stores, mut answers) = mpsc::unbounded_channel::<Answered>();
+        let tell = tells.clone();
+        tokio::spawn(async move {
+            while let Some(answer) = answers.recv().await {
+                let _ = tell.send(answer.await);
+            }
+        });
         let mut driver = Self {
             core,
             shared,
@@ -233,7 +246,7 @@ impl Driver {
             charge,
             database,
             client,
-            server,
+            server: Some(server),
             link,
             told,
             gates: HashMap::new(),
@@ -242,10 +255,11 @@ impl Driver {
             clients: HashMap::new(),
             next_client: 0,
             tells,
+            stores,
             events,
             figures,
         };
-        tracing::info!(address = ?driver.server.address(), sessions, "the accounting manager serves peers");
+        tracing::info!(address = ?driver.server.as_ref().and_then(Server::address), sessions, "the accounting manager serves peers");
         driver.carry_out(effects);
         Ok((driver, routes))
     }
@@ -301,7 +315,12 @@ impl Driver {
 
     /// The charging core is there no more: whoever waits for it hears that he should come again.
     async fn stop(mut self) {
-        let stopping = self.server.stop();
+        let server = self.server.take();
+        let stopping = async move {
+            if let Some(server) = server {
+                server.stop().await;
+            }
+        };
         tokio::pin!(stopping);
         loop {
             let mut effects = Vec::new();
@@ -320,18 +339,7 @@ impl Driver {
                         }
                     }
                     // What is stored is stored; nothing more is begun.
-                    Effect::Store(change) => {
-                        let at_ms = Now::read().unix_ms;
-                        let what = change.clone();
-                        let call = (self.database).call(move |tx| store::change(tx, &what, at_ms));
-                        let tells = self.tells.clone();
-                        tokio::spawn(async move {
-                            let _ = tells.send(match call.await {
-                                Ok(()) => Event::Stored(change),
-                                Err(_) => Event::NotStored(change),
-                            });
-                        });
-                    }
+                    Effect::Store(change) => self.store(change),
                     _ => {}
                 }
             }
@@ -381,7 +389,9 @@ impl Driver {
             return Err("peers.enabled: needs a restart".to_owned());
         }
         let live = Live::new(config, Now::read().unix_ms / 1000)?;
-        self.server.reload(&config.web)?;
+        if let Some(server) = &self.server {
+            server.reload(&config.web)?;
+        }
         let settings = live.settings.clone();
         self.shared.set(live, config);
         tracing::info!(
@@ -418,6 +428,25 @@ impl Driver {
         });
     }
 
+    /// Tells the core what the database answers, behind what it was asked before.
+    fn tell_stored(&self, event: impl Future<Output = Event> + Send + 'static) {
+        let _ = self.stores.send(Box::pin(event));
+    }
+
+    fn store(&self, change: Box<Change>) {
+        let what = change.clone();
+        let at_ms = Now::read().unix_ms;
+        let call = self
+            .database
+            .call(move |tx| store::change(tx, &what, at_ms));
+        self.tell_stored(async move {
+            match stored(call.await, "a change of a session of peers") {
+                Some(()) => Event::Stored(change),
+                None => Event::NotStored(change),
+            }
+        });
+    }
+
     /// Tells the core what comes of it.
     fn tell(&self, event: impl Future<Output = Event> + Send + 'static) {
         let tells = self.tells.clone();
@@ -440,7 +469,7 @@ impl Driver {
                     let call = self
                         .database
                         .call(move |tx| store::begin(tx, &new, &digest, (&nonce, nonce_until_ms)));
-                    self.tell(async move {
+                    self.tell_stored(async move {
                         Event::Begun {
                             client,
                             session,
@@ -459,7 +488,7 @@ impl Driver {
                     let call = self
                         .database
                         .call(move |tx| store::take(tx, &new, ordered.as_deref(), at_ms));
-                    self.tell(async move {
+                    self.tell_stored(async move {
                         Event::Taken {
                             client,
                             message,
@@ -468,19 +497,7 @@ impl Driver {
                         }
                     });
                 }
-                Effect::Store(change) => {
-                    let what = change.clone();
-                    let at_ms = Now::read().unix_ms;
-                    let call = self
-                        .database
-                        .call(move |tx| store::change(tx, &what, at_ms));
-                    self.tell(async move {
-                        match stored(call.await, "a change of a session of peers") {
-                            Some(()) => Event::Stored(change),
-                            None => Event::NotStored(change),
-                        }
-                    });
-                }
+                Effect::Store(change) => self.store(change),
                 Effect::Charge { session, order } => {
                     let request = Box::new(self.parties.request(&session, &order));
                     let charge = self.charge.clone();

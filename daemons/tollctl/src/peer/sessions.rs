@@ -22,6 +22,12 @@ fn text(row: &Value, name: &str) -> String {
             let list: Vec<_> = list.iter().filter_map(Value::as_str).collect();
             list.join(" ")
         }
+        // Flags, by their names.
+        Some(Value::Object(flags)) => {
+            let set = flags.iter().filter(|(_, set)| **set == Value::Bool(true));
+            let names: Vec<_> = set.map(|(name, _)| name.as_str()).collect();
+            names.join(" ")
+        }
         Some(other) => other.to_string(),
     }
 }

@@ -16,8 +16,8 @@ const LONGEST_LIST: u32 = 10_000;
 /// A session.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SessionView {
-    /// accounting_session_id
-    pub id: Box<str>,
+    /// Its name.
+    pub accounting_session_id: Box<str>,
     /// `issuing`, `granted`, `open`, `failing` or `closed`.
     pub state: &'static str,
     /// The name of the user's certificate.
@@ -33,8 +33,8 @@ pub struct SessionView {
     pub provider: Box<str>,
     /// When it was asked for.
     pub began_unix_ms: i64,
-    /// When its lifetime is over.
-    pub not_after_unix_ms: i64,
+    /// When its lifetime is over, seconds since 1970.
+    pub not_after: i64,
     /// When the provider was last heard of.
     pub heard_unix_ms: i64,
     /// When it ended.
@@ -49,7 +49,7 @@ pub struct SessionView {
     /// The last message that was dealt with.
     pub sequence: i64,
     /// As last reported.
-    pub reported: Data,
+    pub used: Data,
     /// Charged.
     pub charged: Data,
     /// What may be used in all.
@@ -107,10 +107,10 @@ impl From<Session> for SessionView {
         Self {
             state: session.state.name(),
             began_unix_ms: session.began_ms,
-            not_after_unix_ms: session.not_after.saturating_mul(1000),
+            not_after: session.not_after,
             heard_unix_ms: session.heard_ms,
             ended_unix_ms: session.ended_ms,
-            reported,
+            used: reported,
             charged: to_data(&groups, &session.charged),
             granted: to_data(&groups, &session.granted),
             currency: currency.map_or("", |currency| currency.code()),
@@ -118,7 +118,7 @@ impl From<Session> for SessionView {
             revoked: session.revocation.map(|revocation| revocation.reason),
             revocation_owed: session.owes_revocation(),
             messages: None,
-            id: session.id,
+            accounting_session_id: session.id,
             user: session.user,
             ip: session.ip,
             udp_port: session.udp_port,
