@@ -60,10 +60,11 @@ enum Command {
         credential: PathBuf,
     },
     /// Sessions that the manager, chargingd, knows.
-    Sessions {
-        /// Those that the provider, shopd, knows instead.
-        #[arg(long)]
-        provider: bool,
+    Sessions(sessions::Which),
+    /// One session that the manager, chargingd, knows, with its accounting messages.
+    Session {
+        /// Its accounting session id.
+        session: String,
     },
     /// Ends a session as an operator: the manager revokes it.
     End {
@@ -123,7 +124,8 @@ pub(crate) async fn run(peer: Peer, context: &mut Context<'_>) -> Result<(), Fai
                 Ended::Before => format!("{session}: was over"),
             })
         }
-        Command::Sessions { provider } => sessions::list(provider, context).await,
+        Command::Sessions(which) => sessions::list(which, context).await,
+        Command::Session { session } => sessions::show(&session, context).await,
         Command::End { session, provider } => sessions::end(&session, provider, context).await,
     }
 }

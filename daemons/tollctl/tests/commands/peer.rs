@@ -372,53 +372,85 @@ fn datagrams_are_passed_on_until_it_is_interrupted() {
     assert_eq!(alice.world.seen().open(), 0);
 }
 
+fn cells(line: &str) -> Vec<&str> {
+    let cells = line.split("  ").filter(|cell| !cell.is_empty());
+    cells.map(str::trim).collect()
+}
+
 #[test]
 fn operators_see_and_end_sessions() {
-    let managers = json!([{
-        "accounting_session_id": "8mYqkR2vVbXw0PzQ3nTg1A", "user": "urn:x:alice", "provider": "urn:x:provider",
-        "service": "weather", "state": "open", "used": {"octets": 100, "requests": 2}, "granted": {"requests": 10},
-        "cost_micro": 20_000, "currency": "EUR", "not_after": 1_795_273_200, "flags": ["gate"],
-    }]);
+    let id = "8mYqkR2vVbXw0PzQ3nTg1A";
+    let mut session = json!({
+        "accounting_session_id": id, "state": "closed", "user": "urn:x:alice", "ip": "10.0.0.1", "service": "weather",
+        "provider": "urn:x:provider", "began_unix_ms": 0, "not_after": 1_795_273_200,
+        "heard_unix_ms": 0, "cause": "user", "sequence": 2, "used": {"octets": 120, "requests": 2},
+        "charged": {"octets": 100, "requests": 2}, "granted": {"octets": 100, "requests": 10}, "last": false,
+        "cost_micro": 20_000, "currency": "EUR", "flags": {"over_granted": true},
+    });
+    let list = json!([session]);
+    let message = |sequence: i64, data: Value| json!({ "id": "m", "sequence": sequence, "data": data, "taken_unix_ms": 0, "state": "acknowledged" });
+    session["messages"] = json!([
+        message(2, json!({"octets": 120, "requests": 2, "time": null})),
+        message(1, json!({"octets": 20, "requests": 1, "time": 2500})),
+    ]);
     let daemons = Daemons::answering(&[
-        ("GET /peers/sessions", managers),
+        ("GET /peers/sessions?limit=100", list.clone()),
+        ("GET /peers/sessions?state=closed&limit=5", list),
+        (&format!("GET /peers/sessions/{id}"), session),
         (
-            "POST /peers/sessions/8mYqkR2vVbXw0PzQ3nTg1A/close",
+            &format!("POST /peers/sessions/{id}/close"),
             json!({"status": "ok"}),
         ),
     ]);
     let printed = daemons.prints(&["peer", "sessions"]);
-    let row = printed.lines().nth(1).unwrap();
-    let cells: Vec<_> = row
-        .split("  ")
-        .filter(|cell| !cell.is_empty())
-        .map(str::trim)
-        .collect();
     assert_eq!(
-        cells,
+        cells(printed.lines().nth(1).unwrap()),
         [
-            "8mYqkR2vVbXw0PzQ3nTg1A",
+            id,
             "urn:x:alice",
             "weather",
             "urn:x:provider",
-            "open",
+            "closed",
+            "user",
             "100 octets, 2 requests",
-            "10 requests",
+            "100 octets, 10 requests",
             "0.02 EUR",
             "2026-11-21 15:00:00+00:00",
-            "gate",
+            "over-granted",
         ]
     );
-    let printed = daemons.prints(&["peer", "end", "8mYqkR2vVbXw0PzQ3nTg1A"]);
-    assert_eq!(printed, "8mYqkR2vVbXw0PzQ3nTg1A: ended\n");
-    let asked = daemons.asked();
-    assert_eq!(asked.len(), 2);
+    daemons.prints(&["peer", "sessions", "--state", "closed", "--limit", "5"]);
+    let printed = daemons.prints(&["peer", "session", id]);
+    for line in [
+        "user            urn:x:alice",
+        "used            120 octets, 2 requests",
+        "cost            0.02 EUR",
+        "flags           over-granted",
+        "not after       2026-11-21 15:00:00+00:00",
+    ] {
+        assert!(printed.lines().any(|it| it == line), "{line}: {printed}");
+    }
+    let message = printed.lines().last().unwrap();
+    assert_eq!(
+        cells(message),
+        [
+            "1",
+            "1970-01-01 00:00:00+00:00",
+            "acknowledged",
+            "-",
+            "2.500 s, 20 octets, 1 requests",
+            "m"
+        ]
+    );
+    let printed = daemons.prints(&["peer", "end", id]);
+    assert_eq!(printed, format!("{id}: ended\n"));
 
     let providers = json!([{
-        "accounting_session_id": "8mYqkR2vVbXw0PzQ3nTg1A", "service": "weather", "manager": "urn:x:manager",
+        "accounting_session_id": id, "service": "weather", "manager": "urn:x:manager",
         "state": "done", "cause": "user", "address": "10.0.0.1", "used": {"time_ms": 1500}, "granted": {},
         "last": false, "messages": 3, "unacknowledged": 0, "created_unix_ms": 0, "not_after": 1_795_273_200,
     }]);
-    let daemons = Daemons::answering(&[("GET /peers/sessions", providers)]);
+    let daemons = Daemons::answering(&[("GET /peers/sessions?limit=100", providers)]);
     let printed = daemons.prints(&["peer", "sessions", "--provider"]);
     assert!(
         printed.contains("10.0.0.1  done   user   1.500 s"),
