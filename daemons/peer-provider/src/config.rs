@@ -49,7 +49,7 @@ pub struct Config {
     pub wait_seconds: u32,
     /// What is used is stored at least so often,
     pub checkpoint_seconds: u32,
-    /// and after so many octets.
+    /// and no more octets than this pass before they are stored.
     pub checkpoint_octets: u64,
     /// How long a session may be open without being used; 0: as long as it lives.
     pub idle_seconds: u32,
@@ -63,7 +63,7 @@ pub struct Config {
     pub max_posts: usize,
     /// How long a server behind a service may take to answer, and be silent.
     pub upstream_seconds: u64,
-    /// How long sessions that are over are kept for the list.
+    /// How long after their lifetime sessions are kept: those that are over for the list, others to be told.
     pub keep_days: u32,
     /// How managers are called.
     pub client: Calls,
@@ -348,6 +348,7 @@ impl Config {
             idle: (self.idle_seconds > 0).then(|| seconds(self.idle_seconds)),
             retry: seconds(self.retry_seconds),
             longest_retry: seconds(self.max_retry_seconds),
+            give_up: Duration::from_secs(u64::from(self.keep_days) * 86_400),
             most: self.max_sessions,
             most_under_way: self.max_requests_at_once,
         }

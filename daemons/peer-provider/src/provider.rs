@@ -247,10 +247,11 @@ impl Provider {
             let views = sessions.core.views(Now::read());
             views.into_iter().map(|view| (view.id, view.used)).collect()
         };
-        for (id, used) in totals {
-            let stored = (self.shared.database)
-                .call(move |connection| store::checkpoint(connection, &id, used));
-            drop(stored);
+        let stored = self.shared.database.call(move |connection| {
+            (totals.iter()).try_for_each(|(id, used)| store::checkpoint(connection, id, *used))
+        });
+        if let Err(failure) = stored.await {
+            tracing::error!(error = %failure, "peers: what was used since the last checkpoint is not stored");
         }
         let database = self.shared.database.clone();
         // Blocks until what waits is done.

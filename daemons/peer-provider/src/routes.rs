@@ -60,6 +60,14 @@ fn body<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<&'a str, Refusal> {
     Ok(text.trim())
 }
 
+/// Does what was begun also if the client goes away meanwhile: what is on disk and what is in memory stay one.
+async fn wholly<T: Send + 'static>(
+    taken: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+) -> Result<T, Refusal> {
+    let lost = |_| Refusal::new(Word::Unavailable, "the provider is stopping");
+    tokio::spawn(taken).await.map_err(lost)?
+}
+
 fn answered(shared: &Shared, kind: &'static str, peer: &Peer, refusal: &Refusal) -> Response {
     shared.counters.refused(kind, refusal.error);
     tracing::warn!(
@@ -75,7 +83,11 @@ async fn credentials(
     headers: HeaderMap,
     octets: Bytes,
 ) -> Response {
-    let taken = async { credential(&shared, body(&headers, &octets)?).await };
+    let (owner, token) = (
+        Arc::clone(&shared),
+        body(&headers, &octets).map(str::to_owned),
+    );
+    let taken = wholly(async move { credential(&owner, &token?).await });
     match taken.await {
         Ok(acknowledgement) => ([(CONTENT_TYPE, MEDIA_TYPE)], acknowledgement).into_response(),
         Err(refusal) => answered(&shared, "user-credential", &peer, &refusal),
@@ -93,11 +105,16 @@ async fn credential(shared: &Arc<Shared>, token: &str) -> Result<String, Refusal
     }
     let digest = digest(token);
     let id = credential.accounting_session_id.to_string();
-    let known = shared.database.read(move |it| store::known(it, &id));
-    if let Some((before, acknowledgement, _)) = known.await.map_err(unstored)? {
-        return match before == digest {
+    let asked = id.clone();
+    let known = shared.database.read(move |it| store::known(it, &asked));
+    if let Some((before, acknowledgement, is_done)) = known.await.map_err(unstored)? {
+        if before != digest {
+            return Err(taken());
+        }
+        // Just stored, and not yet to be used: the same again is a moment behind.
+        return match is_done || shared.sessions().core.terms(&id).is_some() {
             true => Ok(acknowledgement),
-            false => Err(taken()),
+            false => Err(Refusal::new(Word::Unavailable, "it is being stored")),
         };
     }
     let (new, key) = new(&live, credential, certified.name, digest, now_ms)?;
@@ -114,7 +131,10 @@ async fn credential(shared: &Arc<Shared>, token: &str) -> Result<String, Refusal
     let stored = shared.database.call(move |it| store::accept(it, &new));
     match stored.await.map_err(unstored)? {
         Accepted::Stored => {}
-        Accepted::Before(acknowledgement) => return Ok(acknowledgement),
+        // By another that came at once; whether it can be used yet is not known.
+        Accepted::Before(_) => {
+            return Err(Refusal::new(Word::Unavailable, "it is being stored"));
+        }
         Accepted::Other => return Err(taken()),
     }
     tracing::info!(session = %begun.id, manager = begun.terms.manager, service, "a user may come");
@@ -176,7 +196,11 @@ async fn revocations(
     headers: HeaderMap,
     octets: Bytes,
 ) -> Response {
-    let taken = async { revocation(&shared, body(&headers, &octets)?).await };
+    let (owner, token) = (
+        Arc::clone(&shared),
+        body(&headers, &octets).map(str::to_owned),
+    );
+    let taken = wholly(async move { revocation(&owner, &token?).await });
     match taken.await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(refusal) => answered(&shared, "revocation", &peer, &refusal),
@@ -210,7 +234,8 @@ async fn revocation(shared: &Arc<Shared>, token: &str) -> Result<(), Refusal> {
 }
 
 async fn sessions(State(shared): State<Arc<Shared>>, peer: Peer, request: Request) -> Response {
-    match session(&shared, &peer, request).await {
+    let taken = wholly(async move { session(&shared, &peer, request).await });
+    match taken.await {
         Ok(state) => Json(json!({ "state": state })).into_response(),
         Err(refusal) => refused(&refusal),
     }

@@ -34,7 +34,7 @@ use session::Session;
 pub struct Settings {
     /// How often totals are stored while they grow.
     pub checkpoint: Duration,
-    /// How many octets may pass before they are.
+    /// How many octets may have passed that are not.
     pub checkpoint_octets: u64,
     /// How long a manager may be silent, beyond the policy's pace.
     pub lost: Duration,
@@ -44,6 +44,8 @@ pub struct Settings {
     pub retry: Duration,
     /// The longest.
     pub longest_retry: Duration,
+    /// How long after a session's lifetime its messages are still sent.
+    pub give_up: Duration,
     /// Sessions at once.
     pub most: usize,
     /// Requests of one session at once.
@@ -244,7 +246,7 @@ impl Core {
         let Some(session) = self.sessions.get_mut(id) else {
             return Taken::Ended;
         };
-        let taken = session.take(now.instant, octets, whole);
+        let taken = session.take(now.instant, &self.settings, octets, whole);
         let id = session.id.clone();
         self.wake(now, &id);
         taken
@@ -303,7 +305,8 @@ impl Core {
             }
             Event::Checkpoint { id, totals, stored } => {
                 let session = self.sessions.get_mut(&id);
-                let done = session.map(|it| it.checkpointed(at, &settings, totals, stored));
+                let done =
+                    session.map(|it| it.checkpointed(at, &settings, totals, stored, effects));
                 (id, done)
             }
             Event::Answered {

@@ -134,7 +134,7 @@ impl Session {
         if let Some(replaced) = replaces {
             self.outbox.retain(|it| it.sequence > replaced);
         }
-        self.checkpoint_stored(totals);
+        self.checkpoint_stored(totals, effects);
         if is_final {
             self.end_is_stored = true;
             effects.push(Effect::Changed { id });
@@ -267,6 +267,7 @@ impl Session {
             }
         }
         effects.extend(again.iter().map(|message| self.stored(message)));
+        self.give_up(now, settings, effects);
         // In their order: each waits until those before it are acknowledged.
         if let Some(message) = self.outbox.front_mut()
             && let Stage::Ready(then) = message.stage
@@ -284,6 +285,27 @@ impl Session {
             effects.push(Effect::Checkpoint {
                 id: self.id.clone(),
                 totals: self.used,
+            });
+        }
+    }
+
+    /// A manager that is gone for good is not told for ever.
+    fn give_up(&mut self, now: Now, settings: &Settings, effects: &mut Vec<Effect>) {
+        let lifetime_ms = self.terms.policies.not_after.saturating_mul(1_000);
+        let patience_ms = i64::try_from(settings.give_up.as_millis()).unwrap_or(i64::MAX);
+        if !self.is_over() || now.unix_ms < lifetime_ms.saturating_add(patience_ms) {
+            return;
+        }
+        if let Some(message) = self.outbox.front_mut()
+            && let Stage::Ready(then) = message.stage
+            && then <= now.instant
+        {
+            message.stage = Stage::Settling;
+            effects.push(Effect::Settle {
+                id: self.id.clone(),
+                sequence: message.sequence,
+                settled: Settled::GivenUp,
+                is_done: true,
             });
         }
     }

@@ -104,6 +104,8 @@ pub struct Session {
     pub(super) checkpointed: Totals,
     pub(super) checkpoint_at: Instant,
     pub(super) checkpointing: bool,
+    /// Somebody waits for the next one.
+    pub(super) is_held_up: bool,
     /// The last one could not be stored: none before then.
     pub(super) checkpoint_not_before: Instant,
     /// The end is on disk.
@@ -157,6 +159,7 @@ impl Session {
             checkpoint_at: at,
             checkpoint_not_before: at,
             checkpointing: false,
+            is_held_up: false,
             requesting: 0,
             under_way: 0,
             end_is_stored: matches!(stored.state, State::Ended(_)),
@@ -264,7 +267,13 @@ impl Session {
     }
 
     /// Whether `wanted` octets may pass: as many as are left, or with `whole` all or none.
-    pub(super) fn take(&mut self, now: Instant, wanted: usize, whole: bool) -> Taken {
+    pub(super) fn take(
+        &mut self,
+        now: Instant,
+        settings: &Settings,
+        wanted: usize,
+        whole: bool,
+    ) -> Taken {
         if self.state != State::Open {
             return Taken::Ended;
         }
@@ -274,13 +283,28 @@ impl Session {
             return Taken::Wait;
         }
         let asked = wanted as u64;
-        let count = left.octets.map_or(asked, |it| it.min(asked));
-        if (count == 0 && wanted > 0) || (whole && count < asked) {
+        // A crash forgets no more than this: a disk that is slower than the service holds it up.
+        let room = settings.checkpoint_octets.saturating_sub(self.unstored());
+        if room == 0 {
+            self.is_held_up = true;
             return Taken::Wait;
         }
+        let granted = left.octets.map_or(asked, |it| it.min(asked));
+        if (granted == 0 && wanted > 0) || (whole && granted < asked) {
+            return Taken::Wait;
+        }
+        let count = match whole {
+            true => granted,
+            false => granted.min(room),
+        };
         self.used.octets = self.used.octets.saturating_add(count);
         self.active = now;
         Taken::Octets(usize::try_from(count).unwrap_or(wanted))
+    }
+
+    /// Octets that are not on disk.
+    fn unstored(&self) -> u64 {
+        self.used.octets.saturating_sub(self.checkpointed.octets)
     }
 
     /// Octets that were taken did not pass after all. What was told or stored stays.
@@ -307,9 +331,13 @@ impl Session {
         effects.push(Effect::Changed { id });
     }
 
-    pub(super) fn checkpoint_stored(&mut self, totals: Totals) {
+    pub(super) fn checkpoint_stored(&mut self, totals: Totals, effects: &mut Vec<Effect>) {
         self.checkpointed.time_ms = self.checkpointed.time_ms.max(totals.time_ms);
         self.checkpointed.octets = self.checkpointed.octets.max(totals.octets);
+        if std::mem::take(&mut self.is_held_up) {
+            let id = self.id.clone();
+            effects.push(Effect::Changed { id });
+        }
     }
 
     pub(super) fn checkpointed(
@@ -318,10 +346,11 @@ impl Session {
         settings: &Settings,
         totals: Totals,
         stored: bool,
+        effects: &mut Vec<Effect>,
     ) {
         self.checkpointing = false;
         match stored {
-            true => self.checkpoint_stored(totals),
+            true => self.checkpoint_stored(totals, effects),
             false => self.checkpoint_not_before = now + settings.retry,
         }
     }
@@ -370,8 +399,8 @@ impl Session {
         if self.checkpointing || !self.is_unstored() || at < self.checkpoint_not_before {
             return false;
         }
-        let octets = self.used.octets.saturating_sub(self.checkpointed.octets);
-        at >= self.checkpoint_at || octets >= settings.checkpoint_octets
+        // Before anybody has to wait for it.
+        at >= self.checkpoint_at || self.unstored() >= settings.checkpoint_octets / 2
     }
 
     fn is_unstored(&self) -> bool {
@@ -420,6 +449,9 @@ impl Session {
             if !self.checkpointing {
                 // Time goes by, and is to be stored.
                 match self.is_unstored() {
+                    true if self.unstored() >= settings.checkpoint_octets / 2 => {
+                        add(self.checkpoint_not_before);
+                    }
                     true => add(self.checkpoint_at.max(self.checkpoint_not_before)),
                     false => add(self.checkpoint_at.max(at + settings.checkpoint)),
                 }

@@ -2,7 +2,9 @@
 
 use axum::http::StatusCode;
 use tollwire_jose::Trust;
-use tollwire_peer::{Cause, Nonce, Reason, Revocation, Signed, UserCredentialAcknowledgement};
+use tollwire_peer::{
+    Cause, MEDIA_TYPE, Nonce, Reason, Revocation, Signed, UserCredentialAcknowledgement,
+};
 
 use crate::world::{Authority, World, now, nowhere, word};
 
@@ -143,4 +145,27 @@ async fn there_are_no_more_sessions_than_there_may_be() {
     let (credential, _) = world.credential(world.policies("weather"));
     let answer = world.post("credentials", world.signed(&credential)).await;
     assert_eq!(word(&answer), "429 too-many");
+}
+
+#[tokio::test]
+async fn a_manager_that_goes_away_while_its_credential_is_stored_can_send_it_again() {
+    let world = World::new(nowhere()).await;
+    let url = format!("{}/peers/credentials", world.url);
+    for round in 0..40 {
+        let (credential, user) = world.credential(world.policies("weather"));
+        let token = world.signed(&credential);
+        {
+            // Dropped at another moment each time, its connection with it.
+            let sent = world.client.post(&url, MEDIA_TYPE, token.clone());
+            let moment = std::time::Duration::from_micros(round * 250);
+            let _ = tokio::time::timeout(moment, sent).await;
+        }
+        let mut answer = world.post("credentials", token.clone()).await;
+        while answer.status == StatusCode::SERVICE_UNAVAILABLE {
+            answer = world.post("credentials", token.clone()).await;
+        }
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        let answer = world.ask(&user, "GET", "/weather/echo").await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    }
 }

@@ -80,7 +80,7 @@ async fn what_was_used_is_told_once_whenever_the_daemon_is_killed() {
         let told_octets = told.data.octets.unwrap();
         match requests {
             1 => assert_eq!(told_octets, echoed),
-            // Of each of three transfers a crash may have forgotten what came after the last checkpoint.
+            // Of each of three transfers a crash may have forgotten what was not stored yet, and no more.
             _ => assert!(
                 (octets - 3 * 100_000..=octets).contains(&told_octets),
                 "{told_octets}"

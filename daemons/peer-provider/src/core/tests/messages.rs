@@ -172,3 +172,18 @@ fn what_waits_at_a_crash_is_sent_after_it() {
     world.pass(10_000);
     assert_eq!(world.heard.len(), 3);
 }
+
+#[test]
+fn a_manager_that_is_gone_for_good_is_not_told_for_ever() {
+    let mut world = World::new(policies());
+    world.manager = Box::new(|_| Some(Answer::Later));
+    world.end(Cause::Provider);
+    // A day after the hour of its lifetime.
+    world.pass(89_900_000);
+    assert!(!world.forgotten);
+    world.pass(200_000);
+    assert!(world.forgotten);
+    let told = world.heard.len();
+    world.pass(3_600_000);
+    assert_eq!(world.heard.len(), told);
+}

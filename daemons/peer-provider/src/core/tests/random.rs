@@ -102,7 +102,7 @@ proptest! {
                     under_way = 0;
                     let used = world.used();
                     prop_assert!(used.octets <= octets);
-                    // Where the disk takes nothing it is the outage that is forgotten, too.
+                    prop_assert!(octets - used.octets <= 1_000, "{} of {octets}", used.octets);
                     forgotten += octets - used.octets;
                     octets = used.octets;
                     // No request is forgotten that was served.

@@ -6,7 +6,7 @@ use tollwire_peer::{Data, Word};
 
 use super::world::{USER, World, data, granted, policies};
 use crate::check::{Denied, Purpose};
-use crate::core::{Event, Taken};
+use crate::core::Taken;
 
 fn word(result: Result<(), Denied>) -> Option<Word> {
     match result.unwrap_err() {
@@ -155,20 +155,19 @@ fn what_was_used_is_stored_now_and_then() {
     let mut world = World::new(policies());
     world.admit(Purpose::Serve).unwrap();
     world.take(1);
-    world.take(999);
-    world.feed(Event::Tick);
+    world.take(499);
     world.crash();
     // At most the octets of a checkpoint are forgotten, and requests are not.
     assert_eq!((world.used().octets, world.used().requests), (1, 1));
     world.take(1);
-    world.take(1_000);
+    assert_eq!(world.take(700), Taken::Octets(700));
     world.crash();
-    assert_eq!(world.used().octets, 1_002);
+    assert_eq!(world.used().octets, 702);
     world.take(1);
     world.take(1);
     world.pass(5_000);
     world.crash();
-    assert_eq!(world.used().octets, 1_004);
+    assert_eq!(world.used().octets, 704);
     assert!(
         (4_000..=5_000).contains(&world.used().time_ms),
         "{:?}",
@@ -178,4 +177,18 @@ fn what_was_used_is_stored_now_and_then() {
         world.core.view(world.now, &world.id).unwrap().granted,
         Data::default()
     );
+}
+
+#[test]
+fn what_passes_waits_for_a_slow_disk() {
+    let mut world = World::new(policies());
+    world.admit(Purpose::Serve).unwrap();
+    world.stores = false;
+    assert_eq!(world.take(1_500), Taken::Octets(1_000));
+    assert_eq!(world.take(1), Taken::Wait);
+    let changes = world.changed;
+    world.stores = true;
+    world.pass(1_000);
+    assert!(world.changed > changes, "those who wait are not told");
+    assert_eq!(world.take(1), Taken::Octets(1));
 }

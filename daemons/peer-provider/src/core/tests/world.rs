@@ -27,6 +27,7 @@ pub fn settings() -> Settings {
         idle: Some(Duration::from_secs(300)),
         retry: Duration::from_secs(1),
         longest_retry: Duration::from_secs(60),
+        give_up: Duration::from_secs(86_400),
         most: 100,
         most_under_way: 4,
     }
