@@ -112,6 +112,8 @@ struct Gate {
     stood: bool,
     /// Shut by the kernel, so that nothing passes.
     shut: bool,
+    /// What had passed when it was shut too early.
+    early: Option<u64>,
     again: Option<Instant>,
 }
 
@@ -166,7 +168,7 @@ impl Gates {
             Event::Answered { ticket, answer } => self.answered(now, ticket, answer, effects),
             Event::Failed { ticket } => self.failed(now, ticket, effects),
             Event::Open(pinholed) => self.open(now, &pinholed, effects),
-            Event::Report(report) => self.report(report, effects),
+            Event::Report(report) => self.report(now, report, effects),
             Event::Tick => self.tick(now, effects),
         }
     }
@@ -209,6 +211,7 @@ impl Gates {
             state,
             stood: false,
             shut: false,
+            early: None,
             again: None,
             order,
         };
@@ -440,7 +443,7 @@ impl Gates {
         self.send(now, session, None, what, effects);
     }
 
-    fn report(&mut self, report: Report, effects: &mut Vec<Effect>) {
+    fn report(&mut self, now: Now, report: Report, effects: &mut Vec<Effect>) {
         let gate = self.gates.get_mut(&report.session);
         effects.push(Effect::Reply {
             reply: report.reply,
@@ -449,6 +452,15 @@ impl Gates {
         if let (Some(gate), Some(octets)) = (gate, report.spent) {
             gate.counted.now = gate.counted.now.max(octets);
             gate.shut = true;
+            let passed = gate.counted.total();
+            let is_early = seconds(now, &gate.order).is_some()
+                && (gate.order.octets).is_none_or(|granted| passed < granted);
+            if is_early && gate.state == State::Wanted && gate.early.replace(passed) != Some(passed)
+            {
+                // More was granted while the kernel refused what came, which counted against it: the rest is asked for anew,
+                // unless no packet fits into it.
+                return self.send(now, &report.session, None, What::Move, effects);
+            }
             self.figures.spent += 1;
             let outcome = Outcome::Spent(gate.counted);
             effects.push(tell(None, report.session, outcome));

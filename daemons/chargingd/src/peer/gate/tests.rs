@@ -372,6 +372,33 @@ fn one_that_the_kernel_shut_is_told_of_and_nothing_of_it_is_uncertain() {
 }
 
 #[test]
+fn one_that_was_shut_too_early_gets_the_rest_and_one_that_no_packet_fits_through_does_not() {
+    let mut world = World::new();
+    world.ask(What::Open, order(1000));
+    let report = |passed| {
+        Event::Report(Report {
+            reply: 1,
+            session: ID.into(),
+            spent: Some(passed),
+        })
+    };
+    world.pass(900);
+    let (told, asked) = (world.told.len(), world.asked.len());
+    world.event(report(900));
+    assert_eq!(world.asked.len(), asked + 1);
+    assert_eq!(world.told[told].outcome, Outcome::Stands(counted_as(900)));
+    world.event(report(900));
+    assert_eq!(world.asked.len(), asked + 1, "nothing has passed since");
+    let last = &world.told.last().unwrap().outcome;
+    assert_eq!(*last, Outcome::Spent(counted_as(900)));
+    // Its time over, it is not opened again.
+    world.pass(50);
+    world.now.unix_ms += 60_000;
+    world.event(report(950));
+    assert_eq!(world.asked.len(), asked + 1);
+}
+
+#[test]
 fn its_time_over_a_gate_is_closed_and_its_count_waits_for_the_manager() {
     let mut world = World::new();
     world.ask(What::Open, order(1000));
