@@ -338,6 +338,11 @@ impl Config {
         Ok(Files { identity, trust })
     }
 
+    /// How long sessions are kept after their lifetime.
+    pub(crate) fn keep_ms(&self) -> i64 {
+        i64::from(self.keep_days) * 86_400_000
+    }
+
     /// As sessions have them.
     pub(crate) fn settings(&self) -> Settings {
         let seconds = |seconds: u32| Duration::from_secs(seconds.into());

@@ -118,7 +118,9 @@ impl Provider {
         let database = Database::open(&live.config.database, &Options::new(store::MIGRATIONS))?;
         let stored = database.read(store::live).await;
         let stored = stored.map_err(|failure: Failure<store::Error>| failure.to_string())?;
-        let tidied = database.call(|connection| store::tidy(connection, Now::read().unix_ms));
+        let keep_ms = live.config.keep_ms();
+        let tidied =
+            database.call(move |connection| store::tidy(connection, Now::read().unix_ms, keep_ms));
         let (nonces, _) = tidied.await.map_err(|failure| failure.to_string())?;
         let mut keys = Vec::new();
         let mut sessions = Vec::new();
@@ -302,10 +304,10 @@ impl Shared {
 
     async fn tidy(&self) {
         loop {
-            let now_ms = Now::read().unix_ms;
+            let (now_ms, keep_ms) = (Now::read().unix_ms, self.live().config.keep_ms());
             let tidied = self
                 .database
-                .call(move |connection| store::tidy(connection, now_ms));
+                .call(move |connection| store::tidy(connection, now_ms, keep_ms));
             match tidied.await {
                 Ok((nonces, more)) => {
                     self.nonces.store(nonces, Ordering::Relaxed);

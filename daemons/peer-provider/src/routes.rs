@@ -33,8 +33,6 @@ use crate::refusal::{refused, unstored};
 use crate::service::token;
 use crate::store::{self, Accepted, New};
 
-const DAY_MS: i64 = 86_400_000;
-
 pub(crate) fn router(shared: &Arc<Shared>) -> Router {
     let path = &shared.live().config.path;
     let sessions = post(sessions).delete(sessions);
@@ -177,14 +175,13 @@ fn new(
         nonce: Nonce::new(now_ms / 1_000).map_err(unavailable)?,
     };
     let acknowledgement = acknowledgement.sign(&live.identity)?;
-    let keep_ms = i64::from(config.keep_days) * DAY_MS;
     let new = New {
         digest,
         manager,
         is_udp,
         acknowledgement,
         created_ms: now_ms,
-        forget_ms: not_after_ms.saturating_add(keep_ms),
+        forget_ms: not_after_ms.saturating_add(config.keep_ms()),
         credential,
     };
     Ok((new, key))

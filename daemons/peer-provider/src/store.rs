@@ -53,6 +53,8 @@ CREATE INDEX nonces_old ON nonces (until_ms);
 
 /// Rows that are removed in one transaction: others wait for it.
 const AT_ONCE: i64 = 1_000;
+/// Sessions that are over and kept, at the most: more are forgotten when their lifetime is over.
+const MOST_KEPT: i64 = 100_000;
 /// Lists are cut after so many rows.
 pub const LONGEST_LIST: u32 = 10_000;
 
@@ -442,12 +444,12 @@ pub fn settle(
     Ok(())
 }
 
-/// Forgets nonces that cannot come again, and sessions that are long over. How many nonces are left, and whether there is
-/// more to do.
+/// Forgets nonces that cannot come again, and sessions that are over for longer than `keep_ms` or are too many to keep. How many
+/// nonces are left, and whether there is more to do.
 ///
 /// # Errors
 /// The database's.
-pub fn tidy(connection: &Connection, now_ms: i64) -> Result<(u64, bool), Error> {
+pub fn tidy(connection: &Connection, now_ms: i64, keep_ms: i64) -> Result<(u64, bool), Error> {
     let nonces = connection
         .prepare_cached(
             "DELETE FROM nonces WHERE (session, nonce) IN
@@ -460,11 +462,24 @@ pub fn tidy(connection: &Connection, now_ms: i64) -> Result<(u64, bool), Error> 
              (SELECT id FROM sessions WHERE state = 'done' AND forget_ms < ?1 LIMIT ?2)",
         )?
         .execute([now_ms, AT_ONCE])?;
+    let kept: i64 = connection
+        .prepare_cached("SELECT count(*) FROM sessions WHERE state = 'done'")?
+        .query_row([], |row| row.get(0))?;
+    // Not before their lifetime is over: until then a credential is known again by its session.
+    let surplus = connection
+        .prepare_cached(
+            "DELETE FROM sessions WHERE id IN
+             (SELECT id FROM sessions WHERE state = 'done' AND forget_ms < ?1 ORDER BY forget_ms LIMIT ?2)",
+        )?
+        .execute([
+            now_ms.saturating_add(keep_ms),
+            kept.saturating_sub(MOST_KEPT).clamp(0, AT_ONCE),
+        ])?;
     let left = connection
         .prepare_cached("SELECT count(*) FROM nonces")?
         .query_row([], |row| total(row, 0))?;
     let full = |count: usize| i64::try_from(count).unwrap_or(i64::MAX) >= AT_ONCE;
-    Ok((left, full(nonces) || full(sessions)))
+    Ok((left, full(nonces) || full(sessions) || full(surplus)))
 }
 
 /// A session in the operator's list.
@@ -535,4 +550,46 @@ pub fn list(connection: &Connection, limit: u32) -> Result<Vec<Line>, Error> {
         })
     })?;
     lines.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sessions(connection: &Connection) -> i64 {
+        let count = connection.query_row("SELECT count(*) FROM sessions", [], |row| row.get(0));
+        count.unwrap()
+    }
+
+    #[test]
+    fn what_is_old_is_forgotten_and_nothing_that_is_needed() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(MIGRATIONS[0]).unwrap();
+        let session = |id: &str, state: &str, forget_ms: i64| {
+            let sql = "INSERT INTO sessions (id, digest, credential, acknowledgement, manager, is_udp, state, address, granted,
+                       created_ms, forget_ms) VALUES (?1, '', '{}', '', '', 0, ?2, '', '{}', 0, ?3)";
+            connection
+                .execute(sql, params![id, state, forget_ms])
+                .unwrap();
+        };
+        session("old", "done", 99);
+        session("new", "done", 101);
+        session("untold", "ended", 99);
+        let nonce = |nonce: &str, until_ms: i64| {
+            let sql = "INSERT INTO nonces VALUES ('new', ?1, ?2)";
+            connection.execute(sql, params![nonce, until_ms]).unwrap();
+        };
+        nonce("a", 99);
+        nonce("b", 101);
+        assert_eq!(tidy(&connection, 100, 50).unwrap(), (1, false));
+        assert_eq!(sessions(&connection), 2);
+        // Too many: those whose lifetime is over go first, the rest stays whatever it is.
+        let many = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+                    INSERT INTO sessions SELECT 'x' || i, '', '{}', '', '', 0, 'done', NULL, '', 0, 0, 0, '{}', 0, 0, 0,
+                    iif(i <= 1500, 140, 160) FROM n";
+        connection.execute(many, [MOST_KEPT + 2_000]).unwrap();
+        assert_eq!(tidy(&connection, 100, 50).unwrap(), (1, true));
+        assert_eq!(tidy(&connection, 100, 50).unwrap(), (1, false));
+        assert_eq!(sessions(&connection), 1 + MOST_KEPT + 500);
+    }
 }
