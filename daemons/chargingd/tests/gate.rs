@@ -1,5 +1,6 @@
 //! The manager's gates at a real `pinholed`, judged by the packets that arrive. Needs root.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use chargingd::peer::gate::{Ask, Counted, Link, LinkConfig, Order, Outcome, Told
 use tokio::sync::mpsc;
 use tollwire_harness::daemons::program;
 use tollwire_harness::media::{PACKET_OCTETS, Port, Sender, unix_ms};
-use tollwire_harness::net::Net;
+use tollwire_harness::net::{Host, Net};
 use tollwire_harness::process::{Process, Scratch};
 use tollwire_harness::wait::wait_until;
 use tollwire_runtime::diameter::Address;
@@ -23,10 +24,15 @@ struct World {
     limiter: Option<Process>,
     user: Port,
     provider: Port,
+    packet: u64,
 }
 
 impl World {
     fn new() -> Self {
+        Self::over(false)
+    }
+
+    fn over(ip6: bool) -> Self {
         let net = Net::new(2);
         let scratch = Scratch::new();
         let at = |name: &str| scratch.path().join(name).display().to_string();
@@ -37,9 +43,18 @@ impl World {
             at("admin.sock"),
         );
         scratch.write("pinholed.toml", &config);
+        let at_host = |host: &Host, port| match ip6 {
+            true => SocketAddr::new(host.ip6, port),
+            false => SocketAddr::new(host.ip, port),
+        };
         let mut world = Self {
-            user: Port::open(net.a(), 40_000),
-            provider: Port::open(net.b(), 20_000),
+            user: Port::open_at(net.a(), at_host(net.a(), 40_000)),
+            provider: Port::open_at(net.b(), at_host(net.b(), 20_000)),
+            packet: if ip6 {
+                PACKET_OCTETS + 20
+            } else {
+                PACKET_OCTETS
+            },
             net,
             scratch,
             limiter: None,
@@ -90,7 +105,7 @@ impl World {
 
     /// Octets that have arrived.
     fn arrived(&self) -> u64 {
-        (self.user.count() + self.provider.count()) as u64 * PACKET_OCTETS
+        (self.user.count() + self.provider.count()) as u64 * self.packet
     }
 
     /// Nothing arrives while both send on.
@@ -184,7 +199,12 @@ fn same(counted: Counted, world: &World) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn packets_pass_while_it_stands_and_what_is_counted_is_what_arrived() {
-    let world = World::new();
+    for ip6 in [false, true] {
+        passes_while_it_stands(&World::over(ip6)).await;
+    }
+}
+
+async fn passes_while_it_stands(world: &World) {
     let mut manager = world.link(Vec::new());
     let traffic = world.traffic();
     assert!(world.is_shut(&traffic) && world.arrived() == 0);
@@ -193,10 +213,13 @@ async fn packets_pass_while_it_stands_and_what_is_counted_is_what_arrived() {
     world.user.wait_for_more(50);
     world.provider.wait_for_more(50);
     // Neither from another port of the user's, nor to another of the provider's.
-    let (thief, other) = (
-        Port::open(world.net.a(), 40_001),
-        Port::open(world.net.b(), 20_001),
-    );
+    let beside = |host: &Host, port: &Port| {
+        let mut address = port.address();
+        address.set_port(address.port() + 1);
+        Port::open_at(host, address)
+    };
+    let thief = beside(world.net.a(), &world.user);
+    let other = beside(world.net.b(), &world.provider);
     let stolen = thief.send_every(world.provider.address(), FAST);
     let strayed = world.user.send_every(other.address(), FAST);
     stolen.wait_for_more(50);
@@ -205,11 +228,11 @@ async fn packets_pass_while_it_stands_and_what_is_counted_is_what_arrived() {
     let of_thief = |it: &tollwire_harness::media::Arrival| it.from == thief.address();
     assert!(!world.provider.arrivals().iter().any(of_thief));
 
-    assert!(manager.count(&order).await.total() >= 100 * PACKET_OCTETS);
+    assert!(manager.count(&order).await.total() >= 100 * world.packet);
     let counted = manager.close(&order).await;
-    same(counted, &world);
+    same(counted, world);
     assert!(world.is_shut(&traffic));
-    same(counted, &world);
+    same(counted, world);
     assert_eq!(manager.link.figures().standing, 0);
     // Told again, as far as the limiter remembers.
     assert_eq!(manager.close(&order).await, counted);
