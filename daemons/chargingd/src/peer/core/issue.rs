@@ -27,15 +27,20 @@ impl Core {
             let what = "no service of this name";
             return refuse(client, Word::UnknownService, what, effects);
         };
-        if offer.terms.gate.is_some() != request.udp_port.is_some_and(|port| port > 0) {
+        let of_datagrams = offer.terms.gate.is_some() || offer.terms.address.starts_with("udp://");
+        let fault = match request.udp_port {
+            None if offer.terms.gate.is_some() => {
+                Some("service.udp_port is missing: the port that you will send from")
+            }
+            Some(_) if !of_datagrams => Some("service.udp_port is for services of datagrams alone"),
+            _ => None,
+        };
+        if let Some(what) = fault {
             self.counters.refused += 1;
-            let what = match offer.terms.gate {
-                Some(_) => "service.udp_port is missing: the port that you will send from",
-                None => "service.udp_port is for services behind a gate, and this is none",
-            };
             return refuse(client, Word::Malformed, what, effects);
         }
-        if self.taking >= MOST_TAKING || self.live >= settings.max_sessions {
+        let all = self.open.len().saturating_add(self.taking);
+        if self.taking >= MOST_TAKING || all >= settings.max_sessions {
             let what = "as many sessions as there may be";
             return refuse(client, Word::TooMany, what, effects);
         }
@@ -176,11 +181,17 @@ impl Core {
     }
 
     /// The credit is held: the gate is opened, and the provider told.
-    pub(super) fn deliver(&mut self, id: &str, effects: &mut Vec<Effect>) {
+    pub(super) fn deliver(&mut self, now: i64, id: &str, effects: &mut Vec<Effect>) {
         let Some(open) = self.open.get_mut(id) else {
             return;
         };
         let session = &open.session;
+        // Begun long ago, by somebody who has not come again.
+        let old = now.saturating_sub(session.began_ms) > PATIENCE_MS && open.waiting.is_empty();
+        let Some(credentials) = open.credentials.as_ref().filter(|_| !old) else {
+            let failure = Refusal::new(Word::Unavailable, "nobody waited for the credential");
+            return self.fail(id, failure, true, effects);
+        };
         if let Some(order) = session.gate_order()
             && !open.gate_open
         {
@@ -188,10 +199,6 @@ impl Core {
             let (what, order) = (What::Open, Box::new(order));
             return effects.push(Effect::Gate { what, order });
         }
-        let Some(credentials) = &open.credentials else {
-            let failure = Refusal::new(Word::Unavailable, "nobody waited for the credential");
-            return self.fail(id, failure, true, effects);
-        };
         let credential = credentials.user_credential.clone();
         open.work = Work::Delivering;
         effects.push(Effect::Deliver {
@@ -236,17 +243,5 @@ impl Core {
             }
         }
         self.go_on(now, id, effects);
-    }
-
-    /// What was begun long ago by somebody who has not come again is given up.
-    pub(super) fn give_up_old(&mut self, now: i64, id: &str) {
-        let Some(open) = self.open.get_mut(id) else {
-            return;
-        };
-        let old = now.saturating_sub(open.session.began_ms) > PATIENCE_MS;
-        if old && open.session.state == State::Granted && open.session.order.is_none() {
-            // As if the provider had not acknowledged it: its credential is not delivered.
-            open.credentials = None;
-        }
     }
 }

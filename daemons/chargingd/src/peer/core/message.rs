@@ -128,6 +128,7 @@ impl Core {
                     reply: busy(),
                 });
             }
+            self.enter(&stored.user);
             self.open.insert(id.clone(), Open::new(stored.clone(), now));
         }
         let Some(open) = self.open.get_mut(&id) else {

@@ -139,9 +139,8 @@ pub struct Core {
     settings: Arc<Settings>,
     open: HashMap<Box<str>, Open>,
     due: BTreeSet<(i64, Box<str>)>,
-    /// Sessions that are not over, of each user.
+    /// Sessions of each user that something is left to do for, and requests for more.
     of_user: HashMap<Box<str>, usize>,
-    live: usize,
     /// What is on its way to the disk and of no session yet.
     taking: usize,
     counters: Counters,
@@ -171,15 +170,12 @@ impl Core {
             open: HashMap::new(),
             due: BTreeSet::new(),
             of_user: HashMap::new(),
-            live: 0,
             taking: 0,
             counters: Counters::default(),
         };
         for recovered in recovered {
             let id = recovered.session.id.clone();
-            if recovered.session.state != State::Closed {
-                core.enter(&recovered.session.user.clone());
-            }
+            core.enter(&recovered.session.user);
             let mut open = Open::new(recovered.session, now.unix_ms);
             open.credentials = recovered.credentials;
             let ordered = open.session.order.as_ref();
@@ -194,7 +190,6 @@ impl Core {
                 effects.extend(open.close_gate());
             }
             core.open.insert(id.clone(), open);
-            core.give_up_old(now.unix_ms, &id);
             core.go_on(now.unix_ms, &id, effects);
         }
         core
@@ -245,7 +240,9 @@ impl Core {
 
     /// Sessions that are not over.
     pub fn live(&self) -> usize {
-        self.live
+        let open = self.open.values();
+        open.filter(|open| open.session.state != State::Closed)
+            .count()
     }
 
     /// Revocations that are not taken yet.
@@ -255,12 +252,10 @@ impl Core {
     }
 
     fn enter(&mut self, user: &str) {
-        self.live += 1;
         *self.of_user.entry(user.into()).or_default() += 1;
     }
 
     fn leave(&mut self, user: &str) {
-        self.live = self.live.saturating_sub(1);
         if let Some(count) = self.of_user.get_mut(user) {
             *count = count.saturating_sub(1);
             if *count == 0 {
@@ -295,7 +290,9 @@ impl Core {
             self.due.remove(&(due, name.clone()));
         }
         if done {
-            self.open.remove(id);
+            if let Some(open) = self.open.remove(id) {
+                self.leave(&open.session.user);
+            }
             return;
         }
         if let Some(due) = self.deadline(id)
@@ -321,7 +318,7 @@ impl Core {
             return self.ask(id, effects);
         }
         match open.session.state {
-            State::Granted => self.deliver(id, effects),
+            State::Granted => self.deliver(now, id, effects),
             State::Open => {
                 if self.note_revocation(id, effects) {
                     return;
@@ -377,7 +374,7 @@ impl Core {
             return;
         };
         let before = std::mem::replace(&mut open.session, *change.session);
-        let (id, user) = (open.session.id.clone(), open.session.user.clone());
+        let id = open.session.id.clone();
         open.work = Work::Idle;
         open.tries = 0;
         open.redo = None;
@@ -440,7 +437,6 @@ impl Core {
                 Some(_) => self.counters.refused += 1,
                 None => self.counters.closed += 1,
             }
-            self.leave(&user);
         }
         self.go_on(now, &id, effects);
     }

@@ -151,11 +151,32 @@ fn users_have_no_more_sessions_than_they_may() {
 }
 
 #[test]
+fn who_asks_for_what_nobody_serves_has_no_end_of_revocations() {
+    let mut world = World::new(10 * EURO);
+    world.provider_line = Line::Silent;
+    for number in 0..8 {
+        let client = world.request("data", number);
+        world.settle();
+        assert_eq!(world.refusal(client), Word::ProviderUnreachable);
+    }
+    let more = world.request("data", 9);
+    world.settle();
+    assert_eq!(world.refusal(more), Word::TooMany);
+    assert_eq!(world.live(), 0);
+    world.provider_line = Line::Works;
+    world.pass(20);
+    world.open("data", 10);
+}
+
+#[test]
 fn a_gate_is_open_before_the_user_is_answered_and_nothing_is_granted_without_it() {
     let mut world = World::new(EURO);
-    let without_port = world.request("data", 1);
+    world.open("data", 1);
+    let without_port = world.request_from("game", 8, None);
+    let of_http = world.request_from("data", 9, Some(4000));
     world.settle();
-    world.token(without_port);
+    assert_eq!(world.refusal(without_port), Word::Malformed);
+    assert_eq!(world.refusal(of_http), Word::Malformed);
     let id = world.open("game", 2);
     assert_eq!(world.gates[&id], (true, 0, Some(100_000)));
     world.gate_line = Line::Silent;

@@ -314,10 +314,19 @@ impl World {
 
     /// The same number makes the same request; `session` is what it becomes if it is new.
     pub(super) fn request(&mut self, service: &str, number: u32) -> ClientId {
+        self.request_from(service, number, (service == "game").then_some(4000))
+    }
+
+    pub(super) fn request_from(
+        &mut self,
+        service: &str,
+        number: u32,
+        udp_port: Option<u16>,
+    ) -> ClientId {
         let client = self.client();
         let request = Box::new(CredentialRequest {
             service: service.into(),
-            udp_port: (service == "game").then_some(4000),
+            udp_port,
             request_id: format!("request-{number}").into(),
             nonce: format!("nonce-{number}").into(),
             nonce_until_ms: self.now + 120_000,
