@@ -44,7 +44,7 @@ impl Parties {
     pub fn request(&self, session: &Session, order: &Order) -> CreditControlRequest {
         let services = session.terms.rating_groups.all();
         let services = services.map(|(measure, rating_group)| {
-            let used = order.charged.of(measure) - session.charged.of(measure);
+            let used = (order.charged.of(measure)).saturating_sub(session.charged.of(measure));
             MultipleServicesCreditControl {
                 rating_group: Some(rating_group),
                 requested_service_unit: order.wanted.then(RequestedServiceUnit::default),
