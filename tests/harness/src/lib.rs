@@ -5,7 +5,8 @@
 //! [`sipp::Sipp`] (an independent peer driven by a scenario) or [`phone::Phone`] (a SIP endpoint
 //! that a test moves step by step), and [`media`] sends RTP and counts what arrives. [`charging`] runs `chargingd` alone. [`sms`] has the
 //! peers and the scene of short messages, [`slp`] those of service discovery, [`told`] those that
-//! `chargingd` tells what happens to accounts, [`shop`] those of billing by discovery. [`web`] has a browser and its judges.
+//! `chargingd` tells what happens to accounts, [`shop`] those of billing by discovery, [`peer`] those of peer-to-peer
+//! accounting. [`web`] has a browser and its judges.
 //!
 //! Everything here belongs to tests: a failed step panics with what it waited for and with the end
 //! of the logs. Whatever a test started or created is gone when its values are dropped, and what a
@@ -19,6 +20,7 @@ pub mod disk;
 mod launch;
 pub mod media;
 pub mod net;
+pub mod peer;
 pub mod phone;
 pub mod process;
 pub mod scene;

@@ -1,8 +1,8 @@
 """A manager that nobody of Tollwire wrote. It has no money: it grants, and believes.
 
-    manager.py FOLDER NAME TRUST ADDRESS TLS-CERTIFICATE TLS-KEY PROVIDER PROVIDER-NAME SERVICE PATH
+    manager.py FOLDER NAME TRUST ADDRESS TLS-CERTIFICATE TLS-KEY PROVIDER PROVIDER-NAME SERVICE SERVICE-URL
 
-FOLDER has NAME.pem, NAME.key, root.pem and crl.pem. PROVIDER is the provider's base URL, the service is below PATH there. Serves one
+FOLDER has NAME.pem, NAME.key, root.pem, crl.pem and parties/PROVIDER-NAME.pem. PROVIDER is the provider's base URL, the service is at SERVICE-URL. Serves one
 session as docs/peer.md says: it makes the provider repeat a message, and revokes the session when there was a request. Prints a line for each
 thing that it has seen to.
 """
@@ -18,10 +18,10 @@ from party import (
     serve,
 )
 
-folder, name, trust, address, tls_certificate, tls_key, provider, provider_name, service, path = sys.argv[1:]
+folder, name, trust, address, tls_certificate, tls_key, provider, provider_name, service, url = sys.argv[1:]
 own = Party(f"{folder}/{name}.pem", f"{folder}/{name}.key", f"{folder}/root.pem", f"{folder}/crl.pem")
 provider_certificate = Party(
-    f"{folder}/{provider_name}.pem", f"{folder}/{name}.key", f"{folder}/root.pem"
+    f"{folder}/parties/{provider_name}.pem", f"{folder}/{name}.key", f"{folder}/root.pem"
 ).own
 client = Client(trust)
 lock = threading.Lock()
@@ -85,7 +85,7 @@ def issue(body, peer):
         "service-credential+jwt",
         {
             "request_id": claims["request_id"],
-            "provider": {"name": provider_name, "address": provider + path, "sessions": provider + "/sessions"},
+            "provider": {"name": provider_name, "address": url, "sessions": provider + "/sessions"},
             "validity": {"not_before": begin, "not_after": begin + 600},
             "session_key": encrypt(user, key), "accounting_session_id": session,
         },
@@ -124,9 +124,9 @@ def take(body):
     return 200, "application/jose", own.sign("accounting-acknowledgement+jwt", answer)
 
 
-def handle(method, path_, headers, body, peer):
+def handle(method, path, headers, body, peer):
     with lock:
-        match method, path_:
+        match method, path:
             case "GET", "/services":
                 listed = {
                     "name": service, "title": "A service", "provider": provider_name, "price": "nothing",
@@ -139,7 +139,7 @@ def handle(method, path_, headers, body, peer):
                 return issue(body, peer)
             case "POST", "/accounting":
                 return take(body)
-    raise Refused(404, "malformed", path_)
+    raise Refused(404, "malformed", path)
 
 
 def wait(what, condition):

@@ -2,7 +2,8 @@
 
     provider.py FOLDER NAME TRUST MANAGER MANAGER-NAME ADDRESS TLS-CERTIFICATE TLS-KEY
 
-FOLDER has NAME.pem, NAME.key, root.pem and crl.pem. Serves one session of one service, /echo, as docs/peer.md says, and ends.
+FOLDER has NAME.pem, NAME.key, root.pem and crl.pem. Its base URL ends with /peers, everything else is its service. Serves one
+session as docs/peer.md says, and ends.
 Prints a line for each thing that it has seen to.
 """
 
@@ -84,9 +85,9 @@ def allow(method, path, headers, peer):
 
 def handle(method, path, headers, body, peer):
     with lock:
-        if (method, path) == ("POST", "/credentials"):
+        if (method, path) == ("POST", "/peers/credentials"):
             return take_credential(body)
-        if (method, path) == ("POST", "/revocations"):
+        if (method, path) == ("POST", "/peers/revocations"):
             claims, _ = own.check(
                 body,
                 "revocation+jwt",
@@ -99,7 +100,7 @@ def handle(method, path, headers, body, peer):
             ended.set()
             return 204, None, ""
         session = allow(method, path, headers, peer)
-        if (method, path) == ("DELETE", "/sessions"):
+        if (method, path) == ("DELETE", "/peers/sessions"):
             sessions[session] = "over"
             causes.append("user")
             ended.set()

@@ -42,7 +42,7 @@ def refused(what, token):
 head, payload, signature = asked.split(".")
 other = {**claims, "service": {"name": "another"}}
 refused("altered", ".".join([head, written(json.dumps(other).encode()), signature]))
-refused("cut off", asked[:-7])
+refused("cut off", asked[:-2])
 refused("another type", own.sign("user-credential+jwt", claims))
 refused("unknown member", own.sign("service-credential-request+jwt", {**claims, "more": 1}))
 refused("unknown service", own.sign("service-credential-request+jwt", {**other, "request_id": identifier(), "nonce": nonce()}))

@@ -13,7 +13,7 @@ use crate::process::{Process, Scratch};
 use crate::wait::PATIENCE;
 use crate::web::internet::Internet;
 
-/// A running daemon, without any privilege. Dropping it kills it.
+/// A running daemon, without any privilege but `pinholed`'s. Dropping it kills it.
 #[derive(Debug)]
 pub struct Daemon {
     program: &'static str,
@@ -95,7 +95,17 @@ impl Daemon {
                 .env("DONT_FAKE_MONOTONIC", "1")
                 .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         }
-        let (process, _) = launch(setpriv, &self.folder, &self.name, self.program, "-all");
+        let capabilities = match self.program {
+            "pinholed" => "-all,+net_admin",
+            _ => "-all",
+        };
+        let (process, _) = launch(
+            setpriv,
+            &self.folder,
+            &self.name,
+            self.program,
+            capabilities,
+        );
         self.process = Some(process);
     }
 
@@ -108,6 +118,13 @@ impl Daemon {
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill();
+        }
+    }
+
+    /// SIGHUP: its files are to be read again.
+    pub fn reload(&mut self) {
+        if let Some(process) = &mut self.process {
+            process.signal(Signal::SIGHUP);
         }
     }
 
