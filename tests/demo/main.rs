@@ -1,7 +1,9 @@
 //! `make demo`: a prepaid call through a real gate, stage by stage; then a short message that a third
 //! party pays for; then a customer's service accounts; then billing servers that are found on the network, and a shop whose
-//! customers pay with them. `demo call`, `demo sms`, `demo service`, `demo slp` and `demo shop` show one of them.
+//! customers pay with them; then two strangers who trade an API. `demo call`, `demo sms`, `demo service`, `demo slp`, `demo shop` and
+//! `demo peer` show one of them.
 
+mod peer;
 mod service;
 mod shop;
 mod slp;
@@ -37,6 +39,9 @@ fn main() {
     }
     if wants("shop") {
         shop::show();
+    }
+    if wants("peer") {
+        peer::show();
     }
 }
 
