@@ -1,11 +1,12 @@
 //! `make bench`: calls beside Kamailio, short messages beside other SMSCs, service discovery,
-//! charging, each in one run.
+//! charging, peers, each in one run.
 //!
-//! `bench calls`, `bench sms`, `bench slp` and `bench charging` run one of them.
+//! `bench calls`, `bench sms`, `bench slp`, `bench charging` and `bench peer` run one of them.
 
 mod calls;
 mod charging;
 mod meter;
+mod peer;
 mod slp;
 mod sms;
 
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
         ("sms", sms::compare),
         ("slp", slp::measure),
         ("charging", charging::measure),
+        ("peer", peer::measure),
     ] {
         if wants(name)
             && let Err(why) = compare()
