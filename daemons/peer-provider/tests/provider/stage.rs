@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, post};
+use axum::{Json, Router};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256,
     PKCS_ED25519, SanType, SignatureAlgorithm,
@@ -20,7 +20,8 @@ use rcgen::{
 use tollwire_jose::{Jwk, SessionKey, Trust};
 use tollwire_peer::{
     AccountingAcknowledgement, AccountingMessage, Data, Identifier, Identity, MEDIA_TYPE, Measure,
-    Nonce, Policies, ServiceRequest, Signed, Target, UserAddress, UserCredential, seal_key,
+    Nonce, Policies, Refusal, ServiceRequest, Signed, Target, UserAddress, UserCredential, Word,
+    seal_key,
 };
 use tollwire_runtime::clock::Now;
 use tollwire_web::client::{self, Answer, Client};
@@ -91,6 +92,7 @@ pub enum Mode {
     More(u64),
     Fails,
     Garbage,
+    Refuses(Word),
 }
 
 pub struct Ledger {
@@ -123,6 +125,10 @@ async fn accounting(State(books): State<Books>, body: Bytes) -> Response {
         }
         Mode::Fails => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
         Mode::Garbage => return "eyJ.eyJ.xxx".into_response(),
+        Mode::Refuses(word) => {
+            let status = StatusCode::from_u16(word.status()).unwrap();
+            return (status, Json(Refusal::new(word, "no"))).into_response();
+        }
     };
     let acknowledgement = AccountingAcknowledgement {
         message_id: message.message_id.clone(),

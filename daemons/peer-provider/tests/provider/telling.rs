@@ -1,9 +1,10 @@
 //! What managers are told.
 
 use axum::http::StatusCode;
-use tollwire_peer::{AccountingMessage, Cause, Data, Kind};
+use tollwire_jose::Trust;
+use tollwire_peer::{AccountingMessage, Cause, Data, Kind, Signed, Word};
 
-use crate::world::{Mode, World, nowhere, until, word};
+use crate::world::{Mode, User, World, now, nowhere, until, word};
 
 #[tokio::test]
 async fn messages_come_at_the_pace_that_the_policies_say() {
@@ -110,4 +111,87 @@ async fn the_operator_ends_a_session() {
         .send("POST", "/peers/sessions/nothing/close", None, "")
         .await;
     assert_eq!(missing.status, StatusCode::NOT_FOUND);
+}
+
+/// A session with one request, of which nothing was told yet, and which is asked to tell each second.
+async fn used(world: &World) -> User {
+    let mut config = world.config.clone();
+    config.max_retry_seconds = 1;
+    world.provider.reload(config, "peers").unwrap();
+    let mut policies = world.policies("weather");
+    policies.max_seconds_between_messages = 1;
+    let user = world.user(policies).await;
+    let answer = world.ask(&user, "GET", "/weather/echo").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    user
+}
+
+/// What was sent, also what was not taken.
+fn sent(world: &World) -> Vec<(String, AccountingMessage)> {
+    let trust = Trust::new(&world.authority.pem(), []).unwrap();
+    let tokens = world.books.lock().unwrap().tokens.clone();
+    let read = |token: String| {
+        let message = AccountingMessage::verify(&token, &trust, now()).unwrap().0;
+        (token, message)
+    };
+    tokens.into_iter().map(read).collect()
+}
+
+#[tokio::test]
+async fn an_old_nonce_is_replaced_and_the_message_stays_what_it_is() {
+    let world = World::new(nowhere()).await;
+    world.set(Mode::Refuses(Word::Skew));
+    used(&world).await;
+    until("it is not sent again", || sent(&world).len() >= 2).await;
+    let sent = sent(&world);
+    assert_ne!(sent[0].0, sent[1].0);
+    let mut again = sent[1].1.clone();
+    assert_ne!(again.nonce, sent[0].1.nonce);
+    again.nonce = sent[0].1.nonce.clone();
+    assert_eq!(again, sent[0].1);
+    world.set(Mode::Grants(Data::default(), false));
+    until("it is not taken", || !world.heard().is_empty()).await;
+    assert_eq!(world.heard()[0].message_id, again.message_id);
+}
+
+#[tokio::test]
+async fn what_the_manager_will_not_take_is_told_by_another_message() {
+    let world = World::new(nowhere()).await;
+    world.set(Mode::Refuses(Word::Replayed));
+    let user = used(&world).await;
+    until("there is no other", || sent(&world).len() >= 2).await;
+    let sent = sent(&world);
+    assert_ne!(sent[0].1.message_id, sent[1].1.message_id);
+    assert!(sent[0].1.sequence < sent[1].1.sequence);
+    assert_eq!(sent[0].1.data.octets, sent[1].1.data.octets);
+    world.set(Mode::Grants(Data::default(), false));
+    world.ask(&user, "DELETE", "/peers/sessions").await;
+    assert_eq!(world.final_message().await.data.requests, Some(1));
+}
+
+#[tokio::test]
+async fn a_manager_that_has_closed_a_session_hears_what_it_used() {
+    let world = World::new(nowhere()).await;
+    world.set(Mode::Refuses(Word::Closed));
+    let user = used(&world).await;
+    until("nothing is told", || !sent(&world).is_empty()).await;
+    let is_final = |it: &(String, AccountingMessage)| it.1.cause == Some(Cause::Revoked);
+    until("no final message", || sent(&world).iter().any(is_final)).await;
+    let answer = world.ask(&user, "GET", "/weather/echo").await;
+    assert_eq!(word(&answer), "410 closed");
+}
+
+#[tokio::test]
+async fn a_session_that_the_manager_does_not_know_is_not_served() {
+    let world = World::new(nowhere()).await;
+    world.set(Mode::Refuses(Word::UnknownSession));
+    let user = used(&world).await;
+    let begun = std::time::Instant::now();
+    while world.list().await[0]["state"] != "done" {
+        assert!(begun.elapsed() < crate::world::PATIENCE, "it is not over");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let answer = world.ask(&user, "GET", "/weather/echo").await;
+    assert_eq!(word(&answer), "410 closed");
+    assert_eq!(sent(&world).len(), 1);
 }
