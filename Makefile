@@ -10,8 +10,11 @@ DAEMONS := sipd pinholed chargingd smscd slpd billd shopd
 all: packages
 	$(CARGO) build --release --workspace --bins
 
-# What CI runs: style, lints, every test (the ones in network namespaces included), and a build of
-# the fuzz targets.
+# Most tests in network namespaces wait for timers of the protocols: more of them at once than there are cores.
+test netns: export RUST_TEST_THREADS ?= 4
+
+# What CI runs: style, lints, every test (the ones in network namespaces included), and a short run of
+# each fuzz target.
 test: packages
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings

@@ -345,7 +345,8 @@ fn one_source_that_asks_without_end_is_answered_at_its_rate() {
     let third = lan.router.tcp(to).expect("connects");
     let mut third = std::io::BufReader::new(third);
     let all = wire::service_request(0, 3, "", "service:many", "DEFAULT", "");
-    let mut whole = 0;
+    let began = std::time::Instant::now();
+    let mut whole = 0_u128;
     for _ in 0..100 {
         third.get_mut().write_all(&all).expect("sent");
         let octets = read_message(&mut third).expect("an answer");
@@ -358,7 +359,9 @@ fn one_source_that_asks_without_end_is_answered_at_its_rate() {
             }
         }
     }
-    assert!((1..20).contains(&whole), "{whole}");
+    // As many as the burst has room for, and one for each request that time gives back.
+    let most = 20 + began.elapsed().as_millis() / 10;
+    assert!((1..=most).contains(&whole), "{whole} of at most {most}");
     // Errors are told even less often.
     let wrong = wire::service_request(0, 2, "", "service:x", "DEFAULT", "(wrong");
     let mut errors = 0;
