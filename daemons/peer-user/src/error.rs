@@ -93,6 +93,16 @@ impl UserError {
         }
     }
 
+    /// Whether the account has not enough, now: what the session before did not use is released when its last message has
+    /// come to the manager.
+    pub(crate) fn is_short(&self) -> bool {
+        let word = match self {
+            Self::Refused { word, .. } => *word,
+            _ => None,
+        };
+        word == Some(Word::NoCredit)
+    }
+
     /// What a program that asked through us is told.
     pub fn status(&self) -> u16 {
         match self {

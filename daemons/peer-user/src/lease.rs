@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedMutexGuard, mpsc};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tollwire_peer::Listed;
 
 use crate::{Caller, Credential, User, UserError, now};
 
 /// The pause after a manager who gives none.
 const PAUSE: Duration = Duration::from_secs(2);
+/// How often, and after which pauses, the manager is asked again who releases what the session before did not use.
+const RELEASES: u32 = 8;
+const RELEASE: Duration = Duration::from_millis(500);
 /// Sessions that wait to be ended.
 const MOST_ENDING: usize = 64;
 /// How long ending the last ones may take.
@@ -23,6 +26,7 @@ const ENDING: Duration = Duration::from_secs(10);
 pub struct Lease {
     credential: Credential,
     is_spent: AtomicBool,
+    has_served: AtomicBool,
     ending: Option<mpsc::Sender<Credential>>,
 }
 
@@ -37,8 +41,26 @@ impl Lease {
         self.is_spent.store(true, Ordering::Relaxed);
     }
 
+    /// The provider served a request under it.
+    pub fn served(&self) {
+        self.has_served.store(true, Ordering::Relaxed);
+    }
+
+    /// The provider says that it does not allow this. Where it did before, the next may do: it has requests of its own to
+    /// spend, and the user's new address.
+    pub fn denied(&self) {
+        if self.has_served.load(Ordering::Relaxed) {
+            self.spent();
+        }
+    }
+
+    /// Whether the provider said that it is over.
+    pub fn is_spent(&self) -> bool {
+        self.is_spent.load(Ordering::Relaxed)
+    }
+
     fn is_good(&self) -> bool {
-        !self.is_spent.load(Ordering::Relaxed) && self.credential.is_good(now())
+        !self.is_spent() && self.credential.is_good(now())
     }
 }
 
@@ -89,6 +111,7 @@ impl Leases {
         let lease = Lease {
             credential,
             is_spent: AtomicBool::new(false),
+            has_served: AtomicBool::new(false),
             ending: None,
         };
         Self::new(caller, None, Some(Arc::new(lease)), false)
@@ -193,7 +216,15 @@ impl Leases {
         let Some((user, service)) = &self.source else {
             return Err(UserError::Over);
         };
-        let asked = user.request(service, None).await;
+        let had = self.state().had;
+        let mut left = if had { RELEASES } else { 0 };
+        let asked = loop {
+            match user.request(service, None).await {
+                Err(error) if error.is_short() && left > 0 => left -= 1,
+                asked => break asked,
+            }
+            sleep(RELEASE).await;
+        };
         let mut state = self.state();
         match asked {
             Ok(credential) => {
@@ -201,6 +232,7 @@ impl Leases {
                     ending: Some(self.ending.clone()),
                     credential,
                     is_spent: AtomicBool::new(false),
+                    has_served: AtomicBool::new(false),
                 });
                 state.had = true;
                 state.refusal = None;
@@ -213,6 +245,11 @@ impl Leases {
                 Err(error)
             }
         }
+    }
+
+    /// Whether another follows the one at hand.
+    pub fn renews(&self) -> bool {
+        self.renews
     }
 
     /// Ends the session at hand, if it was asked for here, and waits for those that are ending.

@@ -37,6 +37,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Octets of an answer that is looked at for a refusal.
 const LARGEST_REFUSAL: usize = 4096;
 
+/// Credentials that one request may be asked under: when many come at once, others may have used up the next.
+const ATTEMPTS: u32 = 4;
+
 /// What a proxy bears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
@@ -204,16 +207,17 @@ impl Shared {
         head.headers.remove(HOST);
         head.extensions.clear();
         let again = body.is_end_stream().then(|| head.clone());
-        let request = Request::from_parts(head, Body::new(body));
-        match self.pass(request).await {
-            // Only what has no body can be asked again, once, under the next credential.
-            Passed::Over(refused) => match again {
-                Some(head) => match self.pass(Request::from_parts(head, Body::empty())).await {
-                    Passed::Answered(response) | Passed::Over(response) => response,
-                },
-                None => refused,
-            },
-            Passed::Answered(response) => response,
+        let mut request = Request::from_parts(head, Body::new(body));
+        let mut left = ATTEMPTS;
+        loop {
+            left -= 1;
+            match (self.pass(request).await, &again) {
+                // Only what has no body can be asked again, under the next credential.
+                (Passed::Over(_), Some(head)) if left > 0 && self.leases.renews() => {
+                    request = Request::from_parts(head.clone(), Body::empty());
+                }
+                (Passed::Answered(response) | Passed::Over(response), _) => return response,
+            }
         }
     }
 
@@ -248,21 +252,25 @@ impl Shared {
             head.headers.insert(LOCATION, location);
         }
         let length = length(&head.headers);
-        if matches!(head.status.as_u16(), 404 | 410)
-            && length.is_some_and(|it| it <= LARGEST_REFUSAL as u64)
-        {
+        let is_short = length.is_some_and(|it| it <= LARGEST_REFUSAL as u64);
+        if matches!(head.status.as_u16(), 403 | 404 | 410) && is_short && !is_head {
             let octets = match Limited::new(body, LARGEST_REFUSAL).collect().await {
                 Ok(body) => body.to_bytes(),
                 Err(error) => return Passed::Answered(plain(502, &error.to_string())),
             };
-            let over = is_over(&octets);
+            let refusal = serde_json::from_slice::<Refusal>(&octets);
             let response = Response::from_parts(head, Body::from(octets));
-            if over {
-                lease.spent();
-                return Passed::Over(response);
+            match refusal.map(|refusal| refusal.error) {
+                Ok(Word::Closed | Word::UnknownSession) => lease.spent(),
+                Ok(Word::Policy) => lease.denied(),
+                _ => return Passed::Answered(response),
             }
-            return Passed::Answered(response);
+            return match lease.is_spent() {
+                true => Passed::Over(response),
+                false => Passed::Answered(response),
+            };
         }
+        lease.served();
         // HEAD tells a length, and has no body.
         let length = if is_head { Some(0) } else { length };
         let body = Passing::new(body, length, self.bounds.silence, Held(lease));
@@ -272,12 +280,6 @@ impl Shared {
 
 enum Passed {
     Answered(Response<Body>),
-    /// The provider says that the session is over.
+    /// The provider says that the session is over, or allows no more.
     Over(Response<Body>),
-}
-
-/// Whether an answer is the provider's own that the session is none, or none any more.
-fn is_over(body: &[u8]) -> bool {
-    let refusal = serde_json::from_slice::<Refusal>(body);
-    refusal.is_ok_and(|refusal| matches!(refusal.error, Word::Closed | Word::UnknownSession))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::time::sleep;
-use tollwire_peer::Listed;
+use tollwire_peer::{Listed, Word};
 
 use crate::{Credential, User, UserError, now};
 
@@ -17,7 +17,9 @@ const LOOK: Duration = Duration::from_secs(5);
 /// The pause before the provider is asked whether a session is still open.
 const ASK: Duration = Duration::from_secs(10);
 /// The pause after a manager who gives no other credential.
-const PAUSE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often he is asked again who has to release what the session before did not use.
+const RELEASES: u32 = 8;
 
 /// What passed, both ways.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -84,6 +86,7 @@ pub async fn run(
         if over {
             return Ok(passed);
         }
+        let mut left = RELEASES;
         credential = loop {
             let asked = tokio::select! {
                 () = &mut ended => return Ok(passed),
@@ -91,6 +94,7 @@ pub async fn run(
             };
             match asked {
                 Ok(credential) => break credential,
+                Err(error) if error.is_short() && left > 0 => left -= 1,
                 Err(error) if !error.may_pass() => return Err(error),
                 Err(error) => tracing::warn!(%error, "no new credential yet"),
             }
@@ -113,7 +117,15 @@ pub async fn open(
 ) -> Result<Credential, UserError> {
     let own = remote.local_addr();
     let own = own.map_err(|error| UserError::Setting(error.to_string()))?;
-    let credential = user.request(service, Some(own.port())).await?;
+    let asked = user.request(service, Some(own.port())).await;
+    let credential = match asked {
+        // Whether a service has a gate, the list does not tell; without one a manager may want no port.
+        Err(UserError::Refused {
+            word: Some(Word::Malformed),
+            ..
+        }) => user.request(service, None).await?,
+        asked => asked?,
+    };
     let opened = async {
         let to = destination(&credential).await?;
         let unable = |error: io::Error| UserError::Setting(format!("{to}: {error}"));

@@ -92,11 +92,15 @@ pub struct Session {
     pub key: SessionKey,
     pub is_open: bool,
     pub ends: u32,
+    /// Requests that it served.
+    pub served: u32,
 }
 
 pub struct Seen {
     pub fault: Fault,
     pub lifetime: i64,
+    /// Requests of one session.
+    pub most: u32,
     /// Answered so, so many times, before anything else.
     pub refusals: Vec<(u16, Option<Word>)>,
     /// The credentials that were asked for, as they came.
@@ -147,6 +151,7 @@ impl World {
             seen: Arc::new(Mutex::new(Seen {
                 fault: Fault::None,
                 lifetime: 600,
+                most: 1_000,
                 refusals: Vec::new(),
                 requests: Vec::new(),
                 users: Vec::new(),
@@ -299,6 +304,7 @@ async fn credentials(State(world): State<World>, token: String) -> Response {
         key,
         is_open: true,
         ends: 0,
+        served: 0,
     };
     seen.sessions.insert(id, session);
     credential.sign(&signer).unwrap().into_response()
@@ -345,9 +351,16 @@ async fn session(State(world): State<World>, request: Request) -> Response {
 /// Gives back what comes, as it comes.
 async fn serve(State(world): State<World>, request: Request) -> Response {
     let mut seen = world.seen.lock().unwrap();
-    if let Err(refusal) = signed(&mut seen, &request) {
-        return *refusal;
+    let id = match signed(&mut seen, &request) {
+        Ok(id) => id,
+        Err(refusal) => return *refusal,
+    };
+    let most = seen.most;
+    let session = seen.sessions.get_mut(&id).unwrap();
+    if session.served >= most {
+        return refuse(Word::Policy, "not so many requests");
     }
+    session.served += 1;
     let target = request.uri().path_and_query().unwrap().to_string();
     let method = request.method().to_string();
     seen.served

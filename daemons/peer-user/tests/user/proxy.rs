@@ -251,3 +251,37 @@ async fn a_manager_who_refuses_is_not_asked_by_each_request() {
     assert!(world.seen().requests.len() < 10);
     proxy.stop().await;
 }
+
+#[tokio::test]
+async fn a_credential_that_allows_no_more_is_followed_by_another() {
+    let world = World::new().await;
+    world.seen().most = 2;
+    let proxy = start(&world, true).await;
+    let at = proxy.address();
+    for _ in 0..5 {
+        assert!(is(&ask(at, "GET /a HTTP/1.1", "").await, 200));
+    }
+    assert_eq!(world.seen().requests.len(), 3);
+    // One that allows nothing at all is not replaced for each request.
+    world.seen().most = 0;
+    for _ in 0..5 {
+        assert!(is(&ask(at, "GET /a HTTP/1.1", "").await, 403));
+    }
+    assert_eq!(world.seen().requests.len(), 4);
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_session_before_held_is_waited_for() {
+    let world = World::new().await;
+    let proxy = start(&world, true).await;
+    let at = proxy.address();
+    assert!(is(&ask(at, "GET /a HTTP/1.1", "").await, 200));
+    for session in world.seen().sessions.values_mut() {
+        session.is_open = false;
+    }
+    world.seen().refusals = vec![(402, Some(Word::NoCredit)); 2];
+    assert!(is(&ask(at, "GET /b HTTP/1.1", "").await, 200));
+    assert_eq!(world.seen().requests.len(), 4);
+    proxy.stop().await;
+}

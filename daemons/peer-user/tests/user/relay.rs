@@ -94,7 +94,8 @@ async fn one_session_follows_the_other() {
     let _from = echo(&world).await;
     let (program, port, end, task) = start(&world, true).await;
     says(&program, "one").await;
-    until("a second credential", || world.seen().requests.len() >= 2).await;
+    world.seen().refusals = vec![(402, Some(tollwire_peer::Word::NoCredit))];
+    until("a second credential", || world.seen().requests.len() >= 3).await;
     says(&program, "two").await;
     assert!(world.seen().ports.iter().all(|it| *it == Some(port.port())));
     end.send(()).unwrap();
@@ -126,4 +127,16 @@ async fn a_session_that_is_revoked_is_noticed() {
         .await
         .expect("the relay asks whether its session is open")
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_service_without_a_gate_is_asked_for_without_a_port() {
+    let world = World::new().await;
+    let _from = echo(&world).await;
+    world.seen().refusals = vec![(400, Some(tollwire_peer::Word::Malformed))];
+    let (program, port, end, task) = start(&world, false).await;
+    says(&program, "one").await;
+    assert_eq!(world.seen().ports, [Some(port.port()), None]);
+    end.send(()).unwrap();
+    task.await.unwrap();
 }

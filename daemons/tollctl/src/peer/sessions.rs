@@ -185,7 +185,10 @@ pub(super) async fn show(session: &str, context: &mut Context<'_>) -> Result<(),
             _ if name.ends_with("_unix_ms") => at(&answer, name),
             _ => text(&answer, name),
         };
-        let name = name.trim_end_matches("_unix_ms").replace('_', " ");
+        let name = match name.as_str() {
+            "accounting_session_id" => "session".to_owned(),
+            name => name.trim_end_matches("_unix_ms").replace('_', " "),
+        };
         context.print_line(format!("{name:<16}{shown}").trim_end())?;
     }
     context.print_line(format!("{:<16}{}", "cost", cost(&answer)).trim_end())?;
