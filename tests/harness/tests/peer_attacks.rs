@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tollwire_harness::peer::authority::{Authority, Identity};
 use tollwire_harness::peer::hand::{
-    Credential, User, identifier, nonce, nonce_at, now, target, with_header, with_part, word,
+    Credential, User, claims, identifier, nonce, nonce_at, now, target, with_header, with_part,
+    word,
 };
 use tollwire_harness::peer::stage::{
     ALICE, MANAGER, OCTET, PROVIDER_BASE, REQUEST, Setup, Stage, USER_PORT,
@@ -64,7 +65,7 @@ fn what_is_replayed_has_no_effect() {
     let again = mallory.post("/credentials", &request).expect(200);
     assert_eq!(again.body, first.body);
     assert_eq!(moved(&stage), held);
-    let id = tollwire_harness::peer::hand::claims(&request)["request_id"].clone();
+    let id = claims(&request)["request_id"].clone();
     let id = id.as_str().expect("text");
     let service = json!({"name": "weather"});
     let renewed = user.request_with(&service, id, &nonce());
@@ -458,4 +459,47 @@ fn a_provider_is_paid_for_no_more_than_passed_the_gate() {
     assert_eq!(stage.wait_for_spent(), datagrams.octets as i64 * OCTET);
     assert!(!datagrams.echo(), "it is shut");
     assert_eq!(user.sessions(&credential, "DELETE").status, 410);
+}
+
+#[test]
+fn a_provider_that_goes_on_after_a_revocation_is_paid_nothing_for_it() {
+    let stage = Stage::new(Setup::default());
+    let mut user = stage.user();
+    let credential = user.credential("weather");
+    user.get(&credential, "/once").expect(200);
+    stage.operator(&["peer", "end", &credential.session]);
+    stage.wait_for_session(&credential, "its end", |it| it["state"] == "closed");
+    assert_eq!(stage.wait_for_spent(), REQUEST);
+    let more = json!({"requests": 9});
+    let answer = user
+        .post("/accounting", &report(&stage, &credential, 1000, &more))
+        .expect(200);
+    assert_eq!(claims(&answer.text())["state"], "closed");
+    let session = stage.session(&credential);
+    assert_eq!(session["flags"]["late"], true, "{session:#}");
+    assert_eq!(stage.wait_for_spent(), REQUEST);
+    assert_eq!(stage.wait_for_records_of(&credential, 1), REQUEST);
+}
+
+#[test]
+fn a_manager_whose_certificate_is_revoked_sends_nobody() {
+    let mut stage = Stage::new(Setup::default());
+    let mut user = stage.user();
+    user.ask("weather").expect(200);
+    drop(user);
+    stage.authority.revoke("manager.example");
+    stage.shop.reload();
+    wait_until("the new list", PATIENCE, || {
+        stage.user().ask("weather").status != 200
+    });
+    let before = stage.account();
+    let refused = stage.user().ask("weather");
+    assert!(
+        refused.status == 502 || refused.status == 403,
+        "{}",
+        refused.text()
+    );
+    wait_until("the reservation to be given back", PATIENCE, || {
+        stage.account() == before
+    });
 }

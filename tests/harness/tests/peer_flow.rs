@@ -4,8 +4,9 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 
 use nix::sys::signal::Signal;
-use tollwire_harness::peer::hand::{Datagrams, word};
-use tollwire_harness::peer::stage::{ECHO_PORT, OCTET, REQUEST, Setup, Stage, USER_PORT};
+use serde_json::Value;
+use tollwire_harness::peer::hand::{Credential, Datagrams, User, word};
+use tollwire_harness::peer::stage::{ACCOUNT, ECHO_PORT, OCTET, REQUEST, Setup, Stage, USER_PORT};
 use tollwire_harness::process::{Process, run};
 use tollwire_harness::wait::{PATIENCE, wait_for, wait_until};
 
@@ -52,14 +53,8 @@ fn a_service_is_found_opened_metered_and_paid() {
     );
     assert_eq!(stage.wait_for_records_of(&credential, 3), spent);
     assert_eq!(stage.records().len(), 3);
-    // The storage on the other host has it, and the files go when it has acknowledged.
-    let storage = stage.storage.as_ref().expect("a storage");
-    wait_until("the record in the storage", PATIENCE, || {
-        let elements = storage.get("/accounting/elements");
-        elements.as_array().is_some_and(|all| {
-            all.iter()
-                .any(|it| it["records"] == 3 && it["missing"] == 0)
-        })
+    wait_until("the records in the storage", PATIENCE, || {
+        stage.stored() == (3, 0)
     });
     for arrived in stage.http.arrived() {
         let private = arrived
@@ -164,4 +159,73 @@ fn any_program_uses_it_through_tollctl() {
     assert_eq!(lines, ["GET /fetched/0", "GET /fetched/1", "GET /proxied"]);
     let records = stage.wait_for_records(2);
     assert_eq!(records.len(), 2, "one for each session");
+}
+
+#[test]
+fn either_side_ends_a_session_and_the_manager_too() {
+    let stage = Stage::new(Setup::default());
+    let mut user = stage.user();
+    let mut ended = |by: &str, end: &dyn Fn(&mut User<'_>, &Credential)| {
+        let credential = user.credential("weather");
+        user.get(&credential, "/once").expect(200);
+        end(&mut user, &credential);
+        let session = stage.wait_for_session(&credential, by, |it| it["state"] == "closed");
+        assert_eq!(session["cause"], by, "{session:#}");
+        assert_eq!(stage.wait_for_records_of(&credential, 1), REQUEST);
+        assert_eq!(word(&user.get(&credential, "/after")), "410 closed");
+    };
+    ended("user", &|user, credential| {
+        user.sessions(credential, "DELETE").expect(200);
+    });
+    ended("provider", &|_, credential| {
+        let mut command = stage.tollctl(stage.net.host(1));
+        command.arg("--shopd").arg(stage.shop.admin());
+        run(command.args(["peer", "end", "--provider", &credential.session]));
+    });
+    ended("revoked", &|_, credential| {
+        stage.operator(&["peer", "end", &credential.session]);
+    });
+    assert_eq!(stage.wait_for_spent(), 3 * REQUEST);
+    // What the user pays is the provider's, less what the manager's operator keeps.
+    let ledger = stage.operator(&["--json", "ledger", ACCOUNT]);
+    let entries: Value = serde_json::from_str(&ledger).expect("JSON");
+    let to_provider = entries
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|entry| entry.to_string().contains("provider.example"));
+    assert_eq!(to_provider.count(), 3, "{entries:#}");
+}
+
+#[test]
+fn programs_use_datagrams_through_tollctl() {
+    let stage = Stage::new(Setup {
+        gate: true,
+        ..Setup::default()
+    });
+    let log = stage.scratch.path().join("udp.log");
+    let mut command = stage.tollctl_peer();
+    let from = format!("0.0.0.0:{USER_PORT}");
+    command.args([
+        "udp",
+        "--service",
+        "echo",
+        "--listen",
+        "127.0.0.1:8898",
+        "--from",
+        &from,
+    ]);
+    let mut relay = Process::start("udp", &mut command, &log);
+    let at = ([127, 0, 0, 1], 0).into();
+    let mut program = Datagrams::at(stage.user_host(), at, ([127, 0, 0, 1], 8898).into());
+    wait_until("the relay", PATIENCE, || program.try_echo());
+    // What was lost before it stood was never sent.
+    program.octets = 0;
+    assert!((0..10).all(|_| program.echo()), "a datagram was lost");
+    relay.signal(Signal::SIGTERM);
+    relay.wait_success(PATIENCE);
+    let spent = stage.wait_for_spent();
+    assert!(spent >= (program.octets as i64) * OCTET, "{spent}");
+    assert_eq!(stage.wait_for_records(1).len(), 1);
+    assert_eq!(stage.echo.octets() as i64 * 2 * 128 / 100 * OCTET, spent);
 }

@@ -218,3 +218,21 @@ fn nobody_without_an_account_gets_anything() {
     );
     assert!(stage.http.arrived().is_empty());
 }
+
+#[test]
+fn a_user_has_so_many_sessions_and_each_reserves_money() {
+    let stage = Stage::new(Setup {
+        manager: "max_sessions_per_user = 3\n".to_owned(),
+        ..Setup::default()
+    });
+    let mut user = stage.user();
+    let credentials: Vec<_> = (0..3).map(|_| user.credential("weather")).collect();
+    let held = stage.account();
+    assert_eq!(word(&user.ask("weather")), "429 too-many");
+    assert_eq!(stage.account(), held);
+    for credential in &credentials {
+        user.sessions(credential, "DELETE").expect(200);
+    }
+    assert_eq!(stage.wait_for_spent(), 0);
+    wait_until("a place", PATIENCE, || user.ask("weather").status == 200);
+}

@@ -210,7 +210,16 @@ impl Datagrams {
     /// When the port is taken.
     #[must_use]
     pub fn new(host: &Host, port: u16, to: SocketAddr) -> Self {
-        let socket = host.udp(port);
+        Self::at(host, SocketAddr::new(host.ip, port), to)
+    }
+
+    /// From this address of `host`.
+    ///
+    /// # Panics
+    /// When it is taken.
+    #[must_use]
+    pub fn at(host: &Host, from: SocketAddr, to: SocketAddr) -> Self {
+        let socket = host.udp_at(from);
         let step = Duration::from_millis(20);
         socket.set_read_timeout(Some(step)).expect("a timeout");
         Self {
@@ -225,7 +234,24 @@ impl Datagrams {
     /// # Panics
     /// When it cannot be sent.
     pub fn echo(&mut self) -> bool {
+        self.send();
+        self.back()
+    }
+
+    /// The same, if there may be nobody yet.
+    pub fn try_echo(&mut self) -> bool {
+        self.socket.send_to(&CONTENT, self.to).is_ok() && self.back()
+    }
+
+    /// Sends one.
+    ///
+    /// # Panics
+    /// When it cannot be sent.
+    pub fn send(&self) {
         self.socket.send_to(&CONTENT, self.to).expect("sent");
+    }
+
+    fn back(&mut self) -> bool {
         let mut buffer = [0; 2048];
         let back = self.socket.recv_from(&mut buffer);
         let back = back.is_ok_and(|(length, _)| length == CONTENT.len());

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::net::Host;
@@ -141,6 +142,7 @@ pub struct Echo {
     pub address: SocketAddr,
     octets: Arc<AtomicU64>,
     ends: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Echo {
@@ -162,13 +164,14 @@ impl Echo {
         let socket: UdpSocket = host.udp_at(at);
         let step = Duration::from_millis(50);
         socket.set_read_timeout(Some(step)).expect("a timeout");
-        let echo = Self {
+        let mut echo = Self {
             address: socket.local_addr().expect("an address"),
             octets: Arc::default(),
             ends: Arc::default(),
+            thread: None,
         };
         let (octets, ends) = (Arc::clone(&echo.octets), Arc::clone(&echo.ends));
-        std::thread::spawn(move || {
+        let thread = std::thread::spawn(move || {
             let mut buffer = [0; 2048];
             while !ends.load(Ordering::SeqCst) {
                 if let Ok((length, from)) = socket.recv_from(&mut buffer) {
@@ -177,6 +180,7 @@ impl Echo {
                 }
             }
         });
+        echo.thread = Some(thread);
         echo
     }
 
@@ -190,5 +194,9 @@ impl Echo {
 impl Drop for Echo {
     fn drop(&mut self) {
         self.ends.store(true, Ordering::SeqCst);
+        // Its port is free from here on.
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }

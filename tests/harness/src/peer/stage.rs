@@ -56,6 +56,8 @@ name = "weather"
 rating_groups = [301]
 currency = "EUR"
 price_per_event_micro = 10000
+provider = "provider.example"
+commission_basis_points = 1000
 
 [[tariff]]
 name = "archive"
@@ -193,11 +195,14 @@ impl Stage {
             daemon(&net.router, "pinholed", "pinholed", config)
         });
         let storage = setup.storage.then(|| {
+            let (certificate, key) = internet.certificate("storage.example");
             let config = format!(
-                "[diameter]\norigin_host = \"storage.example\"\norigin_realm = \"example\"\nlisten = [\"unix:{}\"]\n\
+                "[diameter]\norigin_host = \"storage.example\"\norigin_realm = \"example\"\n\
+                 listen = [\"tls:{}:5658\"]\ntls_certificate = {certificate:?}\ntls_key = {key:?}\ntls_ca = {:?}\n\
                  [store]\npath = \"@db@\"\n[records]\ndirectory = \"@records@\"\n[tariffs]\nfile = {:?}\n\
                  [admin]\nsocket = \"@admin@\"\n[accounting_storage]\nenabled = true\npath = \"@accounting.db@\"\n",
-                scratch.path().join("storage.rf").display(),
+                net.host(3).ip,
+                internet.trust_file(),
                 scratch.path().join("tariffs.toml"),
             );
             daemon(net.host(3), "chargingd", "storage", &config)
@@ -265,10 +270,13 @@ impl Stage {
             self.setup.charging,
         );
         if self.setup.storage {
+            let (certificate, key) = self.internet.certificate("records.manager.example");
             let _ = write!(
                 text,
-                "[accounting]\nserver = \"unix:{}\"\nrealm = \"example\"\nretry_first_ms = 20\nretry_most_ms = 500\n",
-                self.scratch.path().join("storage.rf").display()
+                "[accounting]\nserver = \"tls:{}:5658\"\nrealm = \"example\"\nretry_first_ms = 20\nretry_most_ms = 500\n\
+                 tls_certificate = {certificate:?}\ntls_key = {key:?}\ntls_ca = {:?}\n",
+                self.net.host(3).ip,
+                self.internet.trust_file(),
             );
         }
         let _ = write!(
@@ -527,6 +535,22 @@ impl Stage {
         assert_eq!(records.len(), measures, "{records:#?}");
         let amounts = records.iter().map(|record| record["amount_micro"].as_i64());
         amounts.map(|amount| amount.expect("an amount")).sum()
+    }
+
+    /// Records that the storage on the other host has, and how many it lacks.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    #[track_caller]
+    pub fn stored(&self) -> (u64, u64) {
+        let storage = self.storage.as_ref().expect("a storage");
+        let elements = storage.get("/accounting/elements");
+        let sum = |field: &str| {
+            let all = elements.as_array().into_iter().flatten();
+            all.filter_map(|element| element[field].as_u64()).sum()
+        };
+        (sum("records"), sum("missing"))
     }
 
     /// Waits until there are so many charge records.
