@@ -33,6 +33,9 @@ use crate::refusal::{refused, unstored};
 use crate::service::token;
 use crate::store::{self, Accepted, New};
 
+/// Sessions are remembered as long as they live, and that is not for ever.
+const LONGEST_LIFETIME_MS: i64 = 366 * 86_400_000;
+
 pub(crate) fn router(shared: &Arc<Shared>) -> Router {
     let path = &shared.live().config.path;
     let sessions = post(sessions).delete(sessions);
@@ -75,20 +78,33 @@ fn answered(shared: &Shared, kind: &'static str, peer: &Peer, refusal: &Refusal)
     refused(refusal)
 }
 
+/// A manager's message, taken; or its refusal.
+async fn manager<T: Send + 'static, F>(
+    shared: &Arc<Shared>,
+    kind: &'static str,
+    (peer, headers, octets): (Peer, HeaderMap, Bytes),
+    take: impl FnOnce(Arc<Shared>, String) -> F,
+) -> Result<T, Response>
+where
+    F: Future<Output = Result<T, Refusal>> + Send + 'static,
+{
+    let taken = match body(&headers, &octets) {
+        Ok(token) => wholly(take(Arc::clone(shared), token.to_owned())).await,
+        Err(refusal) => Err(refusal),
+    };
+    taken.map_err(|refusal| answered(shared, kind, &peer, &refusal))
+}
+
 async fn credentials(
     State(shared): State<Arc<Shared>>,
     peer: Peer,
     headers: HeaderMap,
     octets: Bytes,
 ) -> Response {
-    let (owner, token) = (
-        Arc::clone(&shared),
-        body(&headers, &octets).map(str::to_owned),
-    );
-    let taken = wholly(async move { credential(&owner, &token?).await });
-    match taken.await {
+    let take = |shared, token: String| async move { credential(&shared, &token).await };
+    match manager(&shared, "user-credential", (peer, headers, octets), take).await {
         Ok(acknowledgement) => ([(CONTENT_TYPE, MEDIA_TYPE)], acknowledgement).into_response(),
-        Err(refusal) => answered(&shared, "user-credential", &peer, &refusal),
+        Err(refused) => refused,
     }
 }
 
@@ -170,6 +186,9 @@ fn new(
     if not_after_ms <= now_ms {
         return Err(Refusal::new(Word::Policy, "its lifetime is over"));
     }
+    if not_after_ms.saturating_sub(now_ms) > LONGEST_LIFETIME_MS {
+        return Err(Refusal::new(Word::Policy, "a lifetime of more than a year"));
+    }
     let acknowledgement = UserCredentialAcknowledgement {
         accounting_session_id: credential.accounting_session_id.clone(),
         nonce: Nonce::new(now_ms / 1_000).map_err(unavailable)?,
@@ -193,14 +212,10 @@ async fn revocations(
     headers: HeaderMap,
     octets: Bytes,
 ) -> Response {
-    let (owner, token) = (
-        Arc::clone(&shared),
-        body(&headers, &octets).map(str::to_owned),
-    );
-    let taken = wholly(async move { revocation(&owner, &token?).await });
-    match taken.await {
+    let take = |shared, token: String| async move { revocation(&shared, &token).await };
+    match manager(&shared, "revocation", (peer, headers, octets), take).await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
-        Err(refusal) => answered(&shared, "revocation", &peer, &refusal),
+        Err(refused) => refused,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
@@ -47,6 +47,7 @@ impl Relays {
                 shared: Arc::clone(shared),
                 service: service.clone(),
                 socket: Arc::new(socket),
+                buffer: Arc::new(Mutex::new(vec![0; LARGEST])),
                 flows: HashMap::new(),
             };
             tasks.spawn(relay.run());
@@ -62,6 +63,8 @@ struct Relay {
     shared: Arc<Shared>,
     service: Udp,
     socket: Arc<UdpSocket>,
+    /// What comes back is read into, in all flows: one for each would be 64 KiB a session.
+    buffer: Arc<Mutex<Vec<u8>>>,
     /// By the user's address: as many as there are open sessions.
     flows: HashMap<SocketAddr, Flow>,
 }
@@ -97,7 +100,10 @@ impl Relay {
                         self.pass(datagram.get(..length).unwrap_or_default(), source).await;
                     }
                     // What could not be delivered to somebody comes back as an error.
-                    Err(error) => tracing::debug!(service = self.service.name, %error, "a socket's error"),
+                    Err(error) => {
+                        tracing::debug!(service = self.service.name, %error, "a socket's error");
+                        tokio::time::sleep(PAUSE).await;
+                    }
                 },
                 _ = sweep.tick() => {
                     let sessions = self.shared.sessions();
@@ -158,6 +164,7 @@ impl Relay {
             shared: Arc::clone(&self.shared),
             socket: Arc::clone(&self.socket),
             upstream: Arc::clone(&upstream),
+            buffer: Arc::clone(&self.buffer),
             id: id.clone(),
             source,
         };
@@ -185,24 +192,23 @@ struct Back {
     shared: Arc<Shared>,
     socket: Arc<UdpSocket>,
     upstream: Arc<UdpSocket>,
+    buffer: Arc<Mutex<Vec<u8>>>,
     id: SessionId,
     source: SocketAddr,
 }
 
 impl Back {
     async fn run(self) {
-        let mut datagram = vec![0; LARGEST];
         loop {
-            let Ok(length) = self.upstream.recv(&mut datagram).await else {
+            let Ok(datagram) = self.next().await else {
                 // Nothing listens there: said for each datagram that went.
                 tokio::time::sleep(PAUSE).await;
                 continue;
             };
-            let octets = on_the_way(length, self.source);
+            let octets = on_the_way(datagram.len(), self.source);
             let sent = match take(&self.shared, &self.id, self.source, octets) {
                 Taken::Octets(_) => {
-                    let datagram = datagram.get(..length).unwrap_or_default();
-                    let sent = self.socket.send_to(datagram, self.source).await.is_ok();
+                    let sent = self.socket.send_to(&datagram, self.source).await.is_ok();
                     if !sent {
                         self.shared.sessions().core.give_back(&self.id, octets);
                     }
@@ -213,6 +219,18 @@ impl Back {
             };
             if !sent {
                 self.shared.counters.datagrams_dropped.inc();
+            }
+        }
+    }
+
+    async fn next(&self) -> std::io::Result<Vec<u8>> {
+        loop {
+            self.upstream.readable().await?;
+            let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+            match self.upstream.try_recv(&mut buffer) {
+                Ok(length) => return Ok(buffer.get(..length).unwrap_or_default().to_vec()),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
             }
         }
     }

@@ -74,6 +74,9 @@ async fn credentials_that_are_not_good_are_refused_by_what_is_wrong() {
     let mut late = good.clone();
     (late.policies.not_before, late.policies.not_after) = (now() - 20, now() - 10);
     assert_eq!(refused(world.signed(&late)).await, "403 policy");
+    let mut endless = good.clone();
+    endless.policies.not_after = i64::MAX;
+    assert_eq!(refused(world.signed(&endless)).await, "403 policy");
     let (unknown, _) = world.credential(world.policies("nothing"));
     assert_eq!(refused(world.signed(&unknown)).await, "404 unknown-service");
     assert_eq!(world.list().await.as_array().unwrap().len(), 0);
