@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::time::sleep;
-use tollwire_peer::{Listed, Word};
+use tollwire_peer::Listed;
 
 use crate::{Credential, User, UserError, now};
 
@@ -117,15 +117,7 @@ pub async fn open(
 ) -> Result<Credential, UserError> {
     let own = remote.local_addr();
     let own = own.map_err(|error| UserError::Setting(error.to_string()))?;
-    let asked = user.request(service, Some(own.port())).await;
-    let credential = match asked {
-        // Whether a service has a gate, the list does not tell; without one a manager may want no port.
-        Err(UserError::Refused {
-            word: Some(Word::Malformed),
-            ..
-        }) => user.request(service, None).await?,
-        asked => asked?,
-    };
+    let credential = user.request(service, Some(own.port())).await?;
     let opened = async {
         let to = destination(&credential).await?;
         let unable = |error: io::Error| UserError::Setting(format!("{to}: {error}"));

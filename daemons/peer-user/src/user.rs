@@ -84,7 +84,7 @@ impl User {
             .ok_or_else(|| UserError::UnknownService(name.to_owned()))
     }
 
-    /// A credential for a service of the list; `udp_port` is where datagrams will come from, for a service behind a gate.
+    /// A credential for a service of the list; `udp_port` is where datagrams will come from, for a service of them.
     ///
     /// # Errors
     /// [`UserError`]

@@ -128,15 +128,3 @@ async fn a_session_that_is_revoked_is_noticed() {
         .expect("the relay asks whether its session is open")
         .unwrap();
 }
-
-#[tokio::test]
-async fn a_service_without_a_gate_is_asked_for_without_a_port() {
-    let world = World::new().await;
-    let _from = echo(&world).await;
-    world.seen().refusals = vec![(400, Some(tollwire_peer::Word::Malformed))];
-    let (program, port, end, task) = start(&world, false).await;
-    says(&program, "one").await;
-    assert_eq!(world.seen().ports, [Some(port.port()), None]);
-    end.send(()).unwrap();
-    task.await.unwrap();
-}

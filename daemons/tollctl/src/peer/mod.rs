@@ -39,7 +39,7 @@ enum Command {
         /// The service's name.
         #[arg(long)]
         service: String,
-        /// The port that datagrams will come from, for a service behind a gate.
+        /// The port that your datagrams will come from, for a service of them: behind a gate it is needed.
         #[arg(long)]
         udp_port: Option<u16>,
         /// Where it is written, readable by you alone: who has it can use the service.
