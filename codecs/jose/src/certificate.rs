@@ -154,6 +154,30 @@ impl Chain {
         )
     }
 
+    /// The chain in a token's header. Nothing of the token is looked at but that.
+    ///
+    /// # Errors
+    /// No token, or no chain in it.
+    pub fn of_token(token: &str) -> Result<Self, JoseError> {
+        Self::of_header(&crate::header(token)?.x5c)
+    }
+
+    /// As PEM, the signer's first.
+    pub fn to_pem(&self) -> String {
+        let mut pem = String::new();
+        for written in &self.written {
+            pem.push_str("-----BEGIN CERTIFICATE-----\n");
+            for (index, character) in written.chars().enumerate() {
+                if index > 0 && index % 64 == 0 {
+                    pem.push('\n');
+                }
+                pem.push(character);
+            }
+            pem.push_str("\n-----END CERTIFICATE-----\n");
+        }
+        pem
+    }
+
     pub(crate) fn written(&self) -> &[String] {
         &self.written
     }

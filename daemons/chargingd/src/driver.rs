@@ -49,7 +49,7 @@ use crate::invoice::{self, Closer, Keep};
 use crate::notify::{Handle, Service, Write};
 use crate::outbox::{self, Outbox};
 use crate::part::Overview;
-use crate::peer::driver::Manager;
+use crate::peer::manager::Manager;
 use crate::role::Role;
 use crate::session::Outcome;
 use crate::store::{Group, Notice, Opened, Store};

@@ -9,7 +9,7 @@ use crate::ask;
 use crate::config::Config;
 use crate::effect::Effect;
 use crate::event::Event;
-use crate::peer::driver::{Charge, Command, Manager};
+use crate::peer::manager::{Charge, Command, Manager};
 use crate::peer::{figures, gate};
 
 /// The way to the manager.

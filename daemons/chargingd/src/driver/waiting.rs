@@ -6,7 +6,7 @@ use tollwire_runtime::diameter::{NodeHandle, PeerId, ReplyTo};
 
 use crate::effect::{Refusal, Reply};
 use crate::notify::{Handle, Key, Notification};
-use crate::peer::driver::Command;
+use crate::peer::manager::Command;
 use crate::session::Outcome;
 use crate::store::After;
 

@@ -10,8 +10,8 @@ use tollwire_runtime::config::Invalid;
 use tollwire_runtime::diameter::TlsFiles;
 use tollwire_web::{client, server};
 
-use super::driver::{Charge, Setup};
 use super::gate::{GateConfig, LinkConfig, Tolerance};
+use super::manager::{Charge, Setup};
 use super::measure::RatingGroups;
 use super::ro::Parties;
 use super::session::{GateTerms, Terms};

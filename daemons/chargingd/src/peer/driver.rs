@@ -11,12 +11,10 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
 use tokio::sync::{mpsc, oneshot};
-use tollwire_diameter::credit_control::CreditControlRequest;
 use tollwire_runtime::clock::Now;
 use tollwire_web::client::Client;
 use tollwire_web::database::{Failure, Options};
@@ -28,134 +26,27 @@ use super::core::Core;
 use super::effect::{Change, Effect, Reply};
 use super::event::{Charged, ClientId, Event};
 use super::figures::Figures;
-use super::gate::{self, Link, LinkConfig, Told, What};
+use super::gate::{self, Link, Told, What};
 use super::live::{Live, Shared};
+use super::manager::{Charge, Command, Setup};
 use super::provider;
 use super::ro::{self, Parties};
 use super::store;
 use super::web::{self, App, Ask};
-use crate::session::Outcome;
 
 /// Requests that may wait for the core.
 const QUEUE: usize = 4096;
 /// Events handled in one turn at the most.
 const TURN: usize = 256;
-/// Threads that look at signatures.
-const THREADS: usize = 2;
 /// How often figures are read.
 const FIGURES: Duration = Duration::from_secs(1);
 /// How often what is old is forgotten.
 const FORGETTING: Duration = Duration::from_secs(60);
 
-/// What the manager needs of the daemon.
-pub(crate) struct Setup {
-    /// `[peers]`
-    pub(crate) config: Config,
-    /// Who asks the charging core.
-    pub(crate) parties: Parties,
-    /// How limiters are asked.
-    pub(crate) link: LinkConfig,
-    /// The way to the charging core.
-    pub(crate) charge: mpsc::Sender<Charge>,
-}
-
-/// A request to the charging core, and where its answer goes when it is stored; nothing, if it is not.
-pub(crate) struct Charge {
-    /// The request.
-    pub(crate) request: Box<CreditControlRequest>,
-    /// Where the answer goes.
-    pub(crate) answer: oneshot::Sender<Outcome>,
-}
-
-/// What the daemon tells the manager.
-pub(crate) enum Command {
-    /// The charging core wants the session of this Session-Id back.
-    Refresh(Box<str>),
-    /// It ended it.
-    Aborted(Box<str>),
-    /// The configuration was read again.
-    Reload(Box<Config>),
-}
-
-/// The running manager. It ends when this is dropped, or with [`Manager::stop`].
-pub(crate) struct Manager {
-    commands: Option<mpsc::UnboundedSender<Command>>,
-    thread: Option<JoinHandle<()>>,
-    figures: Arc<Mutex<Figures>>,
-    routes: Router,
-}
-
-impl Manager {
-    /// Opens its database, and listens.
-    ///
-    /// # Errors
-    /// What cannot be read, opened or bound.
-    pub(crate) fn start(setup: Setup) -> Result<Self, String> {
-        let (commands, told) = mpsc::unbounded_channel();
-        let (begun, begins) = std::sync::mpsc::channel();
-        let figures = Arc::<Mutex<Figures>>::default();
-        let shown = figures.clone();
-        let thread = std::thread::Builder::new().name("peers".into());
-        let thread = thread.spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(THREADS)
-                .thread_name("peers")
-                .enable_all()
-                .build();
-            let runtime = match runtime {
-                Ok(runtime) => runtime,
-                Err(error) => return drop(begun.send(Err(error.to_string()))),
-            };
-            runtime.block_on(async move {
-                match Driver::open(setup, shown).await {
-                    Ok((driver, routes)) => {
-                        let _ = begun.send(Ok(routes));
-                        driver.run(told).await;
-                    }
-                    Err(error) => drop(begun.send(Err(error))),
-                }
-            });
-        });
-        let thread = thread.map_err(|error| error.to_string())?;
-        let routes = begins
-            .recv()
-            .unwrap_or_else(|_| Err("the manager's thread ended".to_owned()))?;
-        Ok(Self {
-            commands: Some(commands),
-            thread: Some(thread),
-            figures,
-            routes,
-        })
-    }
-
-    /// The way to tell it something.
-    pub(crate) fn commands(&self) -> Option<mpsc::UnboundedSender<Command>> {
-        self.commands.clone()
-    }
-
-    /// For operators.
-    pub(crate) fn routes(&self) -> Router {
-        self.routes.clone()
-    }
-
-    /// For `/metrics`.
-    pub(crate) fn figures(&self) -> Figures {
-        *self.figures.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Lets answers that are under way go out, and ends. What was begun is found again.
-    pub(crate) async fn stop(mut self) {
-        self.commands = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
-        }
-    }
-}
-
 /// An event that the database's answer makes.
 type Answered = Pin<Box<dyn Future<Output = Event> + Send>>;
 
-struct Driver {
+pub(super) struct Driver {
     core: Core,
     shared: Arc<Shared>,
     parties: Parties,
@@ -179,7 +70,10 @@ struct Driver {
 }
 
 impl Driver {
-    async fn open(setup: Setup, figures: Arc<Mutex<Figures>>) -> Result<(Self, Router), String> {
+    pub(super) async fn open(
+        setup: Setup,
+        figures: Arc<Mutex<Figures>>,
+    ) -> Result<(Self, Router), String> {
         let Setup {
             config,
             parties,
@@ -261,10 +155,11 @@ impl Driver {
         };
         tracing::info!(address = ?driver.server.as_ref().and_then(Server::address), sessions, "the accounting manager serves peers");
         driver.carry_out(effects);
+        driver.look_at_lists();
         Ok((driver, routes))
     }
 
-    async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
+    pub(super) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
         let mut batch = Vec::with_capacity(TURN);
         let mut alive = tokio::time::interval(FIGURES);
         let mut forgetting = tokio::time::interval(FORGETTING);
@@ -394,10 +289,31 @@ impl Driver {
         }
         let settings = live.settings.clone();
         self.shared.set(live, config);
+        self.look_at_lists();
         tracing::info!(
             "services, certificates, roots, lists and limits of peers read again; the rest keeps its values until a restart"
         );
         Ok(Event::Reloaded(settings))
+    }
+
+    /// Ends the sessions of whoever is on a list of what was revoked.
+    fn look_at_lists(&self) {
+        let (live, tells) = (self.shared.live(), self.tells.clone());
+        let sessions = self.database.read(store::parties);
+        tokio::spawn(async move {
+            let sessions = match sessions.await {
+                Ok(sessions) => sessions,
+                Err(error) => {
+                    return tracing::error!(%error, "sessions are not held against the lists of revoked certificates");
+                }
+            };
+            let now = Now::read().unix_ms / 1000;
+            let look = tokio::task::spawn_blocking(move || live.withdrawn(sessions, now));
+            for id in look.await.unwrap_or_default() {
+                tracing::warn!(session = %id, "a certificate was revoked: its session is");
+                let _ = tells.send(Event::Withdrawn(id));
+            }
+        });
     }
 
     fn show(&self) {
@@ -462,13 +378,15 @@ impl Driver {
                     client,
                     session,
                     digest,
+                    chain,
                     nonce,
                     nonce_until_ms,
                 } => {
                     let new = session.clone();
-                    let call = self
-                        .database
-                        .call(move |tx| store::begin(tx, &new, &digest, (&nonce, nonce_until_ms)));
+                    let call = self.database.call(move |tx| {
+                        let nonce = (&*nonce, nonce_until_ms);
+                        store::begin(tx, &new, (&digest, &chain), nonce)
+                    });
                     self.tell_stored(async move {
                         Event::Begun {
                             client,

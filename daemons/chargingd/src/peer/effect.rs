@@ -50,6 +50,8 @@ pub enum Effect {
         session: Box<Session>,
         /// Digest of its octets.
         digest: Box<str>,
+        /// The user's certificate, with those that lead to a root, PEM.
+        chain: Box<str>,
         /// Its nonce.
         nonce: Box<str>,
         /// Until when that is remembered.

@@ -30,6 +30,8 @@ pub struct CredentialRequest {
     pub nonce_until_ms: i64,
     /// The name of the certificate that signed it.
     pub user: Box<str>,
+    /// That certificate with those that lead to a root, PEM.
+    pub chain: Box<str>,
     /// Where it came from.
     pub ip: IpAddr,
     /// Digest of its octets.
@@ -162,6 +164,8 @@ pub enum Event {
     Refresh(Box<str>),
     /// The charging core ended the session (Abort-Session-Request).
     Aborted(Box<str>),
+    /// The certificate of its user, or of its provider, was revoked.
+    Withdrawn(Box<str>),
     /// A provider was told of a credential.
     Delivered {
         /// Which session.

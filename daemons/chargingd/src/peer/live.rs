@@ -1,16 +1,17 @@
 //! What a reload changes: certificates, roots, lists, services.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use tollwire_jose::{Chain, Jwk, Trust};
+use tollwire_jose::{Chain, JoseError, Jwk, Trust};
 use tollwire_peer::{Identity, Listed, Refusal, Word};
 use tollwire_web::limit::Limit;
 
 use super::config::Config;
 use super::seal::Manager;
 use super::settings::Settings;
+use super::store::Parties;
 
 /// What is in force.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ impl Live {
         };
         let named = |path: &Path| {
             let path = path.display().to_string();
-            move |error: tollwire_jose::JoseError| format!("{path}: {error}")
+            move |error: JoseError| format!("{path}: {error}")
         };
         let identity =
             Identity::from_pem(&read(certificate)?, &read(key)?).map_err(named(certificate))?;
@@ -112,6 +113,30 @@ impl Live {
                 Err(Refusal::new(Word::Unavailable, what))
             }
         }
+    }
+}
+
+impl Live {
+    /// Of these sessions, those whose user or provider was revoked.
+    pub(super) fn withdrawn(&self, sessions: Vec<Parties>, now_unix: i64) -> Vec<Box<str>> {
+        let is_revoked = |chain: &Chain| {
+            // A list that is out of date refuses what is new, and ends nothing.
+            matches!(self.trust.verify(chain, now_unix), Err(JoseError::Revoked))
+        };
+        let revoked = self.providers.values().filter(|chain| is_revoked(chain));
+        let providers: HashSet<&str> = revoked.map(|it| &*it.certified().name).collect();
+        // A user has many sessions, and one certificate.
+        let mut users: HashMap<String, bool> = HashMap::new();
+        let mut withdrawn = Vec::new();
+        for parties in sessions {
+            let user = *users
+                .entry(parties.user_chain)
+                .or_insert_with_key(|chain| Chain::from_pem(chain).is_ok_and(|it| is_revoked(&it)));
+            if user || providers.contains(&*parties.provider) {
+                withdrawn.push(parties.session);
+            }
+        }
+        withdrawn
     }
 }
 

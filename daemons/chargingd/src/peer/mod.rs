@@ -6,12 +6,13 @@
 mod admin;
 pub mod config;
 pub mod core;
-pub(crate) mod driver;
+mod driver;
 pub mod effect;
 pub mod event;
 pub(crate) mod figures;
 pub mod gate;
 mod live;
+pub(crate) mod manager;
 pub mod measure;
 mod provider;
 pub mod ro;

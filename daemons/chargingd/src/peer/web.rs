@@ -14,7 +14,7 @@ use axum::routing::{get, post};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
-use tollwire_jose::SessionKey;
+use tollwire_jose::{Chain, SessionKey};
 use tollwire_peer::{
     AccountingMessage, Identifier, MEDIA_TYPE, Nonce, Refusal, ServiceCredentialRequest,
     ServiceList, Signed, Word, seal_key,
@@ -217,6 +217,7 @@ fn credential_request(
             user: seal_key(&user.key, &key)?.into(),
             provider: seal_key(provider, &key)?.into(),
         },
+        chain: Chain::of_token(token.trim())?.to_pem().into(),
         user: user.name.into(),
     })
 }

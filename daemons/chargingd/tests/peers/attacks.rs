@@ -3,7 +3,7 @@
 use rcgen::{PKCS_ECDSA_P256_SHA256, SerialNumber, date_time_ymd};
 use serde_json::json;
 use tollwire_jose::{SessionKey, sign_certified, sign_hs256};
-use tollwire_peer::{Identity, Nonce, Signed};
+use tollwire_peer::{Cause, Identity, Nonce, Reason, ServiceCredential, Signed};
 
 use super::world::*;
 
@@ -95,7 +95,10 @@ async fn a_certificate_that_was_revoked_is_refused_from_the_next_reload_on() {
     });
     let alice = Identity::from_pem(&certificate, &key).unwrap();
     let token = World::request("weather").sign(&alice).unwrap();
-    assert_eq!(ask_ok(&world, &token).await, 200);
+    let answer = world.post("/credentials", &token).await;
+    let (credential, _) = ServiceCredential::verify(&answer.text(), &world.trust, now()).unwrap();
+    let running = credential.accounting_session_id;
+    let other = world.credential("weather").await.accounting_session_id;
     let list = world.authority.list(&[4711]);
     std::fs::write(world.daemon.folder.join("crl.pem"), list).unwrap();
     world.daemon.reload();
@@ -109,6 +112,18 @@ async fn a_certificate_that_was_revoked_is_refused_from_the_next_reload_on() {
     assert_eq!(refusal(&answer), (403, "revoked".into()));
     let token = World::request("weather").sign(&world.alice).unwrap();
     assert_eq!(ask_ok(&world, &token).await, 200);
+    // What runs under it ends, and nobody else's.
+    wait_until("a revocation", async || {
+        let known = world.provider.revocations.lock().unwrap();
+        known.get(running.as_str()) == Some(&Reason::Certificate)
+    })
+    .await;
+    let said = world
+        .acknowledged(&World::requests(&running, 1, Some(Cause::Revoked), 2))
+        .await;
+    assert!(said.last);
+    assert_eq!(world.session(other.as_str()).await["state"], "open");
+    assert!(world.session(other.as_str()).await["revoked"].is_null());
 }
 
 #[tokio::test]

@@ -90,6 +90,7 @@ impl Core {
             client,
             session: Box::new(session),
             digest: request.digest,
+            chain: request.chain,
             nonce: request.nonce,
             nonce_until_ms: request.nonce_until_ms,
         });

@@ -219,6 +219,7 @@ impl Core {
             }
             Event::Refresh(id) => self.want(now, &id, |wants| wants.refresh = true, effects),
             Event::Aborted(id) => self.revoke(now, &id, Reason::Operator, effects),
+            Event::Withdrawn(id) => self.revoke(now, &id, Reason::Certificate, effects),
             Event::Delivered { id, result } => self.delivered(now, &id, result, effects),
             Event::Revoked { id, taken } => self.revoked(now, &id, taken, effects),
             Event::Gate { id, what, outcome } => self.gate(now, &id, what, outcome, effects),

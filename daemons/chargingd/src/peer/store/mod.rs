@@ -59,7 +59,7 @@ fn nonce_is_new(
 pub fn begin(
     connection: &Connection,
     session: &Session,
-    digest: &str,
+    (digest, chain): (&str, &str),
     (nonce, nonce_until_ms): (&str, i64),
 ) -> Result<Begun, Error> {
     let sql = "SELECT digest, body, service_credential FROM sessions WHERE request_id = ?1";
@@ -86,7 +86,7 @@ pub fn begin(
     connection
         .prepare_cached(
             "INSERT INTO sessions (id, request_id, digest, nonce, user, service, provider, state, open, began_ms, changed_ms, \
-             body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?9, ?10)",
+             user_chain, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?9, ?10, ?11)",
         )?
         .execute(params![
             session.id,
@@ -98,6 +98,7 @@ pub fn begin(
             session.terms.provider,
             session.state.name(),
             session.began_ms,
+            chain,
             written(session)?,
         ])?;
     Ok(Begun::Stored)
@@ -287,6 +288,34 @@ pub fn open(connection: &Connection) -> Result<Vec<Recovered>, Error> {
         })
     })
     .collect()
+}
+
+/// Whose a session that runs is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parties {
+    /// accounting_session_id
+    pub session: Box<str>,
+    /// The user's certificate with those that lead to a root, PEM.
+    pub user_chain: String,
+    /// The name of the provider's certificate.
+    pub provider: Box<str>,
+}
+
+/// Of each session that runs.
+///
+/// # Errors
+/// The database's.
+pub fn parties(connection: &Connection) -> Result<Vec<Parties>, Error> {
+    let sql = "SELECT id, user_chain, provider FROM sessions WHERE open = 1 AND state IN ('issuing', 'granted', 'open')";
+    let mut statement = connection.prepare(sql)?;
+    let rows = statement.query_map([], |row| {
+        Ok(Parties {
+            session: row.get(0)?,
+            user_chain: row.get(1)?,
+            provider: row.get(2)?,
+        })
+    })?;
+    rows.collect()
 }
 
 /// Forgets nonces that are too old to be taken, and sessions that were over before then, with their messages. How many

@@ -8,6 +8,7 @@ CREATE TABLE sessions (
     digest             TEXT NOT NULL,
     nonce              TEXT NOT NULL,
     user               TEXT NOT NULL,
+    user_chain         TEXT NOT NULL,
     service            TEXT NOT NULL,
     provider           TEXT NOT NULL,
     state              TEXT NOT NULL,

@@ -331,6 +331,7 @@ impl World {
             nonce: format!("nonce-{number}").into(),
             nonce_until_ms: self.now + 120_000,
             user: USER.into(),
+            chain: "".into(),
             ip: "192.0.2.1".parse().unwrap(),
             digest: format!("digest-{number}").into(),
             session: format!("session-{number}-{}", client.0).into(),
@@ -411,12 +412,14 @@ impl World {
                 client,
                 session,
                 digest,
+                chain,
                 nonce,
                 nonce_until_ms,
             } => {
                 let nonce = (&*nonce, nonce_until_ms);
+                let digest = (&*digest, &*chain);
                 let outcome = (!self.disk_full)
-                    .then(|| store::begin(&self.database, &session, &digest, nonce).unwrap());
+                    .then(|| store::begin(&self.database, &session, digest, nonce).unwrap());
                 self.tell(Event::Begun {
                     client,
                     session,
