@@ -25,7 +25,7 @@ use tokio::time::{sleep, timeout};
 use tollwire_peer::{Refusal, Word};
 use tollwire_web::proxy::{Passing, Watch, length, strip};
 
-use crate::route::Base;
+use crate::route::{Base, is_of_a_page};
 use crate::{Lease, Leases, UserError};
 
 /// Octets of a request's head.
@@ -201,6 +201,9 @@ impl Shared {
                 501,
                 "what is inside TLS cannot be signed: ask for http://, the way to the provider is encrypted if his address is https",
             );
+        }
+        if is_of_a_page(request.uri(), request.headers()) {
+            return plain(403, "a web page of another host may not ask this one; programs ask it by its address, or as a proxy");
         }
         let (mut head, body) = request.into_parts();
         strip(&mut head.headers);

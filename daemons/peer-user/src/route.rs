@@ -1,6 +1,13 @@
 //! Where a program's request leads, and where a redirect leads it.
 
-use axum::http::Uri;
+use std::net::IpAddr;
+
+use axum::http::header::HOST;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
+
+/// Fetch Metadata: what a browser says of whose page asks.
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Where the service is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,9 +105,96 @@ impl Base {
     }
 }
 
+/// Whether a request that asks us as a server comes from a web page of somebody else: browsers let any page ask this host, by
+/// its address, or by a name of the page's own that leads here. Whoever asks as of a proxy was told to.
+pub(crate) fn is_of_a_page(asked: &Uri, headers: &HeaderMap) -> bool {
+    if asked.scheme().is_some() {
+        return false;
+    }
+    let text = |value: &HeaderValue| value.to_str().map(str::to_owned).unwrap_or_default();
+    let site = headers.get(FETCH_SITE).map(text);
+    let is_elsewhere = site.is_some_and(|site| site != "none" && site != "same-origin");
+    let host = headers.get(HOST).map(text);
+    let is_ours = |host: &String| {
+        let authority = host.parse::<Authority>();
+        authority.is_ok_and(|authority| {
+            let host = authority
+                .host()
+                .trim_start_matches('[')
+                .trim_end_matches(']');
+            host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok()
+        })
+    };
+    is_elsewhere || !host.as_ref().is_none_or(is_ours)
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    #[test]
+    fn pages_of_others_do_not_spend() {
+        let asks = |uri: &str, fields: &[(&'static str, &str)]| {
+            let fields = fields.iter().map(|(name, value)| {
+                (
+                    HeaderName::from_static(name),
+                    HeaderValue::from_str(value).unwrap(),
+                )
+            });
+            is_of_a_page(&uri.parse().unwrap(), &fields.collect())
+        };
+        for host in [
+            "127.0.0.1:8899",
+            "[::1]:8899",
+            "localhost:8899",
+            "LOCALHOST",
+            "10.0.0.1",
+        ] {
+            assert!(!asks("/a", &[("host", host)]), "{host}");
+            assert!(
+                asks("/a", &[("host", host), ("sec-fetch-site", "cross-site")]),
+                "{host}"
+            );
+            assert!(
+                !asks("/a", &[("host", host), ("sec-fetch-site", "same-origin")]),
+                "{host}"
+            );
+        }
+        for host in [
+            "evil.example",
+            "evil.example:8899",
+            "127.0.0.1.evil.example",
+            "",
+            "a b",
+        ] {
+            assert!(asks("/a", &[("host", host)]), "{host}");
+        }
+        assert!(!asks("/a", &[]));
+        assert!(!asks(
+            "http://provider.example/a",
+            &[("host", "provider.example")]
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_leads_elsewhere(asked in "(http://(provider\\.example|evil\\.example|x@provider\\.example)(:[0-9]{1,5})?)?[/@?#%.:a-w\\\\]{0,24}") {
+            for (address, below) in [
+                ("https://provider.example/weather/", "/weather"),
+                ("http://provider.example:8080", ""),
+            ] {
+                let base = Base::of(address).unwrap();
+                let Ok(asked) = asked.parse() else { continue };
+                let Ok((url, _)) = base.target(&asked) else { continue };
+                prop_assert_eq!(url.host(), Some("provider.example"));
+                prop_assert_eq!(url.scheme_str(), address.split(':').next());
+                prop_assert_eq!(url.port_u16(), address.strip_prefix("http://").map(|_| 8080));
+                prop_assert!(url.path().starts_with(below));
+            }
+        }
+    }
 
     fn base() -> Base {
         Base::of("https://provider.example/weather/").unwrap()

@@ -23,8 +23,9 @@ async fn start(world: &World, renews: bool) -> Proxy {
 async fn ask(at: SocketAddr, head: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(at).await.unwrap();
     let length = body.len();
-    let text =
-        format!("{head}\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}");
+    let text = format!(
+        "{head}\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
     stream.write_all(text.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();
@@ -105,6 +106,9 @@ async fn it_leads_to_the_service_alone() {
     }
     let answer = ask(at, "CONNECT other.example:443 HTTP/1.1", "").await;
     assert!(is(&answer, 501) && answer.contains("http://"), "{answer}");
+    // Nor for a page in the user's browser that is of another host.
+    let answer = ask(at, "GET /today HTTP/1.1\r\nSec-Fetch-Site: cross-site", "").await;
+    assert!(is(&answer, 403), "{answer}");
     assert!(world.seen().served.is_empty());
     proxy.stop().await;
 }
@@ -115,7 +119,7 @@ async fn bodies_pass_as_they_come() {
     let proxy = start(&world, false).await;
     let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
     stream
-        .write_all(b"POST /say HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .write_all(b"POST /say HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n")
         .await
         .unwrap();
     let mut heard = Vec::new();
@@ -147,7 +151,7 @@ async fn connections_are_bounded() {
     let proxy = start_with(&world, world.user(), false, bounds).await;
     let at = proxy.address();
     let mut first = TcpStream::connect(at).await.unwrap();
-    let get = b"GET /first HTTP/1.1\r\nHost: x\r\n\r\n";
+    let get = b"GET /first HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
     first.write_all(get).await.unwrap();
     let mut octets = [0; 1024];
     assert_ne!(first.read(&mut octets).await.unwrap(), 0);

@@ -297,7 +297,7 @@ fn a_proxy_takes_another_certificate_while_it_runs() {
         let mut stream = TcpStream::connect(said["listen"].as_str().unwrap()).unwrap();
         write!(
             stream,
-            "GET /today HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            "GET /today HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         )
         .unwrap();
         let mut answer = String::new();
