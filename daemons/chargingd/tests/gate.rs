@@ -174,7 +174,7 @@ impl Manager {
     }
 
     async fn count(&mut self, order: &Order) -> Counted {
-        match self.ask(What::Move, order).await {
+        match self.ask(What::Count, order).await {
             Outcome::Stands(counted) => counted,
             other => panic!("{other:?}"),
         }

@@ -24,6 +24,7 @@ impl Core {
         match &outcome {
             Outcome::Stands(counted) | Outcome::Closed(Some(counted)) | Outcome::Spent(counted) => {
                 open.counted = *counted;
+                open.count_is_last |= matches!(outcome, Outcome::Closed(_));
             }
             Outcome::Closed(None) | Outcome::Refused(_) | Outcome::Unreachable => {}
         }
@@ -32,7 +33,7 @@ impl Core {
                 open.work = Work::Idle;
                 self.opened(id, outcome, effects);
             }
-            (Work::Counting(sequence), Some(What::Move | What::Close)) => {
+            (Work::Counting(sequence), Some(What::Count | What::Close)) => {
                 open.work = Work::Idle;
                 self.counted(now, id, (sequence, outcome), effects);
             }
@@ -73,8 +74,12 @@ impl Core {
             return;
         };
         match outcome {
-            // Forgotten: what was told before holds.
-            Outcome::Stands(_) | Outcome::Closed(_) | Outcome::Spent(_) => {
+            Outcome::Stands(_) | Outcome::Closed(Some(_)) | Outcome::Spent(_) => {
+                pending.counted = Some(true);
+                open.tries = 0;
+            }
+            // Forgotten: only what was told at its end holds.
+            Outcome::Closed(None) if open.count_is_last => {
                 pending.counted = Some(true);
                 open.tries = 0;
             }
@@ -86,7 +91,7 @@ impl Core {
                 }
                 self.back_off(now, id);
             }
-            Outcome::Unreachable | Outcome::Refused(_) => {
+            Outcome::Closed(None) | Outcome::Unreachable | Outcome::Refused(_) => {
                 tracing::warn!(
                     session = id,
                     "what passed a gate cannot be counted; the provider is believed"

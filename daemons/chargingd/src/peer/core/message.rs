@@ -188,7 +188,7 @@ impl Core {
             && let Some(order) = session.gate_order().map(Box::new)
         {
             let what = match (message.cause, session.revocation) {
-                (None, None) => What::Move,
+                (None, None) => What::Count,
                 _ => What::Close,
             };
             effects.push(Effect::Gate { what, order });

@@ -96,6 +96,8 @@ struct Open {
     gate_open: bool,
     /// What passed the gate, as it was told last.
     counted: Counted,
+    /// It was told when the gate was closed.
+    count_is_last: bool,
     wants: Wants,
     /// When the provider was last heard of.
     heard_ms: i64,
@@ -483,6 +485,7 @@ impl Open {
             closing: Vec::new(),
             credentials: None,
             gate_open: false,
+            count_is_last: false,
             wants: Wants::default(),
             revoke_ms: since_ms,
             revoke_tries: 0,

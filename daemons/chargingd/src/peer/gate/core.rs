@@ -234,7 +234,7 @@ impl Gates {
         }
         let state = match what {
             What::Close => State::Unwanted { quiet: false },
-            What::Open | What::Move => State::Wanted,
+            What::Open | What::Move | What::Count => State::Wanted,
         };
         let refusal = if what == What::Open && seconds(now, &order).is_none() {
             Some("its time is over")
@@ -347,7 +347,9 @@ impl Gates {
                         effects.extend(ticket.told(Outcome::Refused(why)));
                         self.send(now, &session, None, What::Close, effects);
                     }
-                    What::Move => effects.extend(ticket.told(Outcome::Refused(why))),
+                    What::Move | What::Count => {
+                        effects.extend(ticket.told(Outcome::Refused(why)));
+                    }
                     What::Close => {
                         self.again(now, &ticket.session);
                         effects.extend(ticket.told(Outcome::Unreachable));

@@ -52,8 +52,10 @@ pub struct Order {
 pub enum What {
     /// A new one. If it does not come to stand, nothing is left of it.
     Open,
-    /// Other limits, or the same: then it is just counted.
+    /// Other limits.
     Move,
+    /// Nothing but what has passed until now.
+    Count,
     /// No more of it.
     Close,
 }

@@ -4,7 +4,9 @@ use tollwire_peer::{Cause, Reason, Word};
 
 use super::world::*;
 use crate::event::Operation;
-use crate::peer::effect::Reply;
+use crate::peer::effect::{Effect, Reply};
+use crate::peer::event::Event;
+use crate::peer::gate::{Counted, Outcome, What};
 use crate::peer::measure::Per;
 use crate::peer::session::State;
 
@@ -351,6 +353,79 @@ fn more_than_passed_the_gate_is_charged_by_the_gate_and_revoked() {
     );
     assert_eq!(session.counted.total(), 20_000);
     assert!(!world.gates[&id].0);
+}
+
+/// Steps until the gate is asked for this, and takes that away.
+fn until_asked(world: &mut World, wanted: What) {
+    loop {
+        let first = world.effects.first();
+        if matches!(first, Some(Effect::Gate { what, .. }) if *what == wanted) {
+            world.effects.remove(0);
+            return;
+        }
+        assert!(world.step(), "it is never asked for {wanted:?}");
+    }
+}
+
+fn told(world: &mut World, id: &str, what: What, outcome: Outcome) {
+    world.tell(Event::Gate {
+        id: id.into(),
+        what: Some(what),
+        outcome,
+    });
+}
+
+fn counted(now: u64) -> Counted {
+    Counted {
+        now,
+        ..Counted::default()
+    }
+}
+
+#[test]
+fn a_count_is_of_the_time_after_the_message_that_it_is_held_against() {
+    let mut world = World::new(EURO);
+    let id = world.open("game", 1);
+    world.report(&id, 1, 20_000, None);
+    until_asked(&mut world, What::Count);
+    // Of an order that was under way.
+    told(&mut world, &id, What::Move, Outcome::Stands(counted(5000)));
+    world.settle();
+    assert_eq!(world.session(&id).sequence, 0, "it waits on");
+    told(
+        &mut world,
+        &id,
+        What::Count,
+        Outcome::Stands(counted(20_000)),
+    );
+    world.settle();
+    assert_eq!(world.session(&id).charged.octets, 20_000);
+    assert!(!world.session(&id).flags.over_gate);
+}
+
+#[test]
+fn a_gate_that_its_limiter_forgot_proves_nothing_unless_its_end_was_told() {
+    for end_was_told in [false, true] {
+        let mut world = World::new(EURO);
+        let id = world.open("game", 1);
+        if end_was_told {
+            told(
+                &mut world,
+                &id,
+                What::Close,
+                Outcome::Closed(Some(counted(5000))),
+            );
+        }
+        world.report(&id, 1, 20_000, Some(Cause::User));
+        until_asked(&mut world, What::Close);
+        told(&mut world, &id, What::Close, Outcome::Closed(None));
+        world.settle();
+        let session = world.session(&id);
+        let charged = if end_was_told { 5000 } else { 20_000 };
+        assert_eq!(session.charged.octets, charged);
+        assert_eq!(session.flags.over_gate, end_was_told);
+        assert_eq!(session.flags.not_counted, !end_was_told);
+    }
 }
 
 #[test]
