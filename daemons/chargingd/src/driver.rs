@@ -213,11 +213,8 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
             &config.accounting_storage,
             &accounting_place,
         ))
-        .merge(invoice::router(closer.clone()));
-    let routes = match &manager {
-        Some(manager) => routes.merge(manager.routes()),
-        None => routes,
-    };
+        .merge(invoice::router(closer.clone()))
+        .merge(Manager::routes(manager.as_ref()));
     let routes = match &overview {
         Some(overview) => routes.layer(axum::middleware::from_fn_with_state(
             overview.clone(),

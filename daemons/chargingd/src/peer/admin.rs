@@ -44,6 +44,16 @@ pub(super) fn router(app: App, database: Database) -> Router {
         .with_state(Routes { app, database })
 }
 
+/// The same routes where there is no accounting manager.
+pub(super) fn nobody() -> Router {
+    let refused =
+        || async { Problem::not_found("this is no accounting manager: see peers.enabled") };
+    Router::new()
+        .route("/peers/sessions", get(refused))
+        .route("/peers/sessions/{id}", get(refused))
+        .route("/peers/sessions/{id}/close", post(refused))
+}
+
 fn failed(error: Failure<store::Error>) -> Problem {
     Problem::unavailable(error.to_string())
 }

@@ -7,6 +7,7 @@ use axum::Router;
 use tokio::sync::{mpsc, oneshot};
 use tollwire_diameter::credit_control::CreditControlRequest;
 
+use super::admin;
 use super::config::Config;
 use super::driver::Driver;
 use super::figures::Figures;
@@ -103,9 +104,9 @@ impl Manager {
         self.commands.clone()
     }
 
-    /// For operators.
-    pub(crate) fn routes(&self) -> Router {
-        self.routes.clone()
+    /// For operators; without a manager they say so.
+    pub(crate) fn routes(manager: Option<&Self>) -> Router {
+        manager.map_or_else(admin::nobody, |manager| manager.routes.clone())
     }
 
     /// For `/metrics`.
