@@ -203,7 +203,10 @@ impl Shared {
             );
         }
         if is_of_a_page(request.uri(), request.headers()) {
-            return plain(403, "a web page of another host may not ask this one; programs ask it by its address, or as a proxy");
+            return plain(
+                403,
+                "a web page of another host may not ask this one; programs ask it by its address, or as a proxy",
+            );
         }
         let (mut head, body) = request.into_parts();
         strip(&mut head.headers);

@@ -23,6 +23,10 @@ pub type Error = rusqlite::Error;
 
 /// Rows that are removed in one transaction.
 const PORTION: u32 = 10_000;
+/// How long what nothing came of is known, milliseconds: anybody with a certificate may ask.
+const FAILED_MS: i64 = 3_600_000;
+/// Messages of a session that are known, from the last: an older one that comes again moves nothing, and is acknowledged anew.
+const MOST_MESSAGES: i64 = 1000;
 
 fn json<T: DeserializeOwned>(column: usize, text: &str) -> Result<T, Error> {
     serde_json::from_str(text).map_err(|error| {
@@ -235,6 +239,12 @@ pub fn change(connection: &Connection, change: &Change, at_ms: i64) -> Result<()
         if rows != 1 {
             return Err(Error::QueryReturnedNoRows);
         }
+        let oldest = session.sequence.saturating_sub(MOST_MESSAGES);
+        connection
+            .prepare_cached(
+                "DELETE FROM messages WHERE session = ?1 AND sequence <= ?2 AND (answer IS NOT NULL OR refusal IS NOT NULL)",
+            )?
+            .execute(params![session.id, oldest])?;
     }
     // What failed for now may be asked for again, by the same octets.
     let failure = session.failure.as_ref();
@@ -318,8 +328,8 @@ pub fn parties(connection: &Connection) -> Result<Vec<Parties>, Error> {
     rows.collect()
 }
 
-/// Forgets nonces that are too old to be taken, and sessions that were over before then, with their messages. How many
-/// sessions.
+/// Forgets nonces that are too old to be taken, requests that nothing came of, and sessions that were over before then, with
+/// their messages. How many of the latter two.
 ///
 /// # Errors
 /// The database's.
@@ -329,9 +339,16 @@ pub fn forget(connection: &Connection, now_ms: i64, before_ms: i64) -> Result<us
             "DELETE FROM nonces WHERE (party, nonce) IN (SELECT party, nonce FROM nonces WHERE until_ms < ?1 LIMIT ?2)",
         )?
         .execute(params![now_ms, PORTION])?;
-    connection
+    let failed = connection
+        .prepare_cached(
+            "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE open = 0 AND changed_ms < ?1 \
+             AND (service_credential IS NULL OR request_id IS NULL) LIMIT ?2)",
+        )?
+        .execute(params![now_ms.saturating_sub(FAILED_MS), PORTION])?;
+    let old = connection
         .prepare_cached(
             "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE open = 0 AND changed_ms < ?1 LIMIT ?2)",
         )?
-        .execute(params![before_ms, PORTION])
+        .execute(params![before_ms, PORTION])?;
+    Ok(failed + old)
 }

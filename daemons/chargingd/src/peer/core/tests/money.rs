@@ -540,6 +540,63 @@ fn messages_that_wait_are_bounded() {
 }
 
 #[test]
+fn what_is_old_is_forgotten_and_moves_nothing_when_it_comes_again() {
+    let mut world = World::new(EURO);
+    let id = world.open("data", 1);
+    for sequence in 1..=1010 {
+        world.report(&id, sequence, sequence, None);
+        world.settle();
+    }
+    let count = |world: &World, table: &str| -> i64 {
+        let sql = format!("SELECT count(*) FROM {table}");
+        world
+            .database
+            .query_row(&sql, [], |row| row.get(0))
+            .unwrap()
+    };
+    assert_eq!(count(&world, "messages"), 1000);
+    let mut old = World::message(
+        &id,
+        3,
+        None,
+        Per {
+            octets: Some(900_000),
+            ..Per::default()
+        },
+    );
+    old.nonce = "another".into();
+    let old = world.send(old);
+    world.settle();
+    assert!(world.token(old).starts_with("m3 3 open"));
+    assert_eq!(world.balance(), EURO - 1010);
+    world.report(&id, 1011, 1011, Some(Cause::User));
+    world.settle();
+    let poor = world.request("nothing", 7);
+    world.settle();
+    assert_eq!(world.refusal(poor), Word::UnknownService);
+    world.operate(Operation::Block {
+        account: ACCOUNT.into(),
+    });
+    let blocked = world.request("data", 8);
+    world.settle();
+    assert_eq!(world.refusal(blocked), Word::Policy);
+    assert_eq!(count(&world, "sessions"), 2);
+    let forget = |world: &World, now: i64, before: i64| {
+        crate::peer::store::forget(&world.database, now, before).unwrap()
+    };
+    assert_eq!(forget(&world, world.now + 3_000_000, 0), 0);
+    assert_eq!(forget(&world, world.now + 4_000_000, 0), 1);
+    assert_eq!(count(&world, "sessions"), 1);
+    assert!(
+        count(&world, "nonces") > 0,
+        "of messages, in this world for ever"
+    );
+    let later = world.now + 1;
+    assert_eq!(forget(&world, later, later), 1);
+    assert_eq!(count(&world, "messages"), 0);
+}
+
+#[test]
 fn killed_after_each_step_a_session_costs_what_was_used_once() {
     for service in ["data", "game"] {
         for line in [Line::Works, Line::Unheard] {
