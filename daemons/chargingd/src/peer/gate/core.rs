@@ -385,14 +385,17 @@ impl Gates {
             return;
         };
         self.figures.unreachable += 1;
-        if ticket.what == What::Open
-            && let Some(gate) = self.gates.get_mut(&ticket.session)
-        {
-            // The limiter may have heard it all the same.
-            gate.state = State::Unwanted { quiet: true };
-        }
-        self.again(now, &ticket.session);
+        let session = ticket.session.clone();
+        let opens = ticket.what == What::Open;
         effects.extend(ticket.told(Outcome::Unreachable));
+        match self.gates.get_mut(&session) {
+            Some(gate) if opens => {
+                // The limiter may have heard it all the same, and the user comes again at once.
+                gate.state = State::Unwanted { quiet: true };
+                self.send(now, &session, None, What::Close, effects);
+            }
+            _ => self.again(now, &session),
+        }
     }
 
     fn again(&mut self, now: Now, session: &str) {

@@ -187,6 +187,33 @@ fn what_cannot_be_opened_leaves_nothing() {
 }
 
 #[test]
+fn one_whose_answer_was_lost_is_closed_before_anything_else_is_asked() {
+    let mut gates = Gates::new();
+    let now = World::new().now;
+    let mut effects = Vec::new();
+    let (token, what, order) = (1, What::Open, order(1));
+    gates.handle(now, Event::Ask(Ask { token, what, order }), &mut effects);
+    effects.clear();
+    gates.handle(now, Event::Failed { ticket: 1 }, &mut effects);
+    assert!(
+        matches!(
+            &effects[..],
+            [
+                Effect::Tell(Told {
+                    outcome: Outcome::Unreachable,
+                    ..
+                }),
+                Effect::Send {
+                    request: Request::Terminate,
+                    ..
+                }
+            ]
+        ),
+        "{effects:?}"
+    );
+}
+
+#[test]
 fn a_refused_gate_is_not_there_and_a_refused_move_changes_nothing() {
     let mut gates = Gates::new();
     let now = World::new().now;

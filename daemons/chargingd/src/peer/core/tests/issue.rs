@@ -188,6 +188,13 @@ fn a_gate_is_open_before_the_user_is_answered_and_nothing_is_granted_without_it(
     let again = world.request("game", 3);
     world.settle();
     world.token(again);
+    // A provider who does not take it: the gate goes with the credit.
+    world.provider_line = Line::Silent;
+    let client = world.request("game", 4);
+    world.pass(60);
+    assert_eq!(world.refusal(client), Word::ProviderUnreachable);
+    let open = world.gates.values().filter(|gate| gate.0);
+    assert_eq!((open.count(), world.live()), (2, 3));
 }
 
 #[test]
