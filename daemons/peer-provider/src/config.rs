@@ -146,7 +146,7 @@ impl Default for Config {
             checkpoint_seconds: 5,
             checkpoint_octets: 1 << 20,
             idle_seconds: 300,
-            lost_seconds: 60,
+            lost_seconds: 30,
             retry_seconds: 1,
             max_retry_seconds: 60,
             max_posts: 16,

@@ -29,6 +29,9 @@ pub use totals::Totals;
 use crate::check::{self, Asked, Denied};
 use session::Session;
 
+/// Sessions that are looked after in one turn at the most.
+const TURN: usize = 256;
+
 /// What bounds sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
@@ -357,9 +360,14 @@ impl Core {
     }
 
     fn tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        while let Some((at, id)) = self.wakes.first().cloned()
-            && at <= now.instant
-        {
+        // Others have their turn between so many.
+        for _ in 0..TURN {
+            let Some((at, id)) = self.wakes.first().cloned() else {
+                return;
+            };
+            if at > now.instant {
+                return;
+            }
             self.wakes.pop_first();
             let Some(session) = self.sessions.get_mut(&id) else {
                 continue;

@@ -7,7 +7,7 @@ use tollwire_runtime::clock::Now;
 
 use super::Settings;
 use super::effect::{Answer, Effect, Settled};
-use super::session::{Session, State};
+use super::session::{Session, State, pace};
 use super::totals::{Totals, asks_at};
 
 /// Where a message is.
@@ -310,9 +310,9 @@ impl Session {
         }
     }
 
-    /// When the next message is to be made: at the policy's pace, less what it may take to get there; or before a grant is used up.
+    /// When the next message is to be made: at the policy's pace, or before a grant is used up.
     pub(super) fn message_at(&self, settings: &Settings) -> Instant {
-        let paced = self.messaged + self.longest_silence() * 4 / 5;
+        let paced = self.messaged + pace(&self.terms.policies);
         let asked = self
             .asks_at()
             .map(|at| at.max(self.messaged + settings.retry));

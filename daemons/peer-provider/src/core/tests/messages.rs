@@ -174,6 +174,22 @@ fn what_waits_at_a_crash_is_sent_after_it() {
 }
 
 #[test]
+fn after_a_crash_sessions_tell_at_different_moments() {
+    let first_after_crash = || {
+        let mut world = World::new(policies());
+        world.pass(8_000);
+        world.crash();
+        world.pass(8_000);
+        assert_eq!(sequences(&world), [1, 2]);
+        world.heard[1].at_ms
+    };
+    let mut moments: Vec<i64> = (0..40).map(|_| first_after_crash()).collect();
+    moments.sort_unstable();
+    moments.dedup();
+    assert!(moments.len() > 20, "{moments:?}");
+}
+
+#[test]
 fn a_manager_that_is_gone_for_good_is_not_told_for_ever() {
     let mut world = World::new(policies());
     world.manager = Box::new(|_| Some(Answer::Later));
