@@ -46,7 +46,7 @@ pub use credential::Credential;
 pub use error::{Party, UserError};
 pub use lease::{Lease, Leases};
 pub use manager::Manager;
-pub use proxy::{Bounds, Proxy};
+pub use proxy::{Bounds, Proxy, Used};
 pub use user::User;
 
 /// Seconds since 1970, by the system's clock.

@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
@@ -45,7 +46,7 @@ const ATTEMPTS: u32 = 4;
 pub struct Bounds {
     /// Connections of programs at once; more wait.
     pub connections: usize,
-    /// How long nothing may come of an answer's body.
+    /// How long nothing may come of a body.
     pub silence: Duration,
     /// How long answers under way may take when it ends.
     pub drain: Duration,
@@ -68,11 +69,13 @@ pub struct Proxy {
     ending: watch::Sender<bool>,
     listening: JoinSet<()>,
     bounds: Bounds,
+    count: Arc<Count>,
 }
 
 struct Shared {
     leases: Arc<Leases>,
     bounds: Bounds,
+    count: Arc<Count>,
 }
 
 impl Proxy {
@@ -86,9 +89,11 @@ impl Proxy {
         bounds: Bounds,
     ) -> std::io::Result<Self> {
         let address = listener.local_addr()?;
+        let count = Arc::<Count>::default();
         let shared = Arc::new(Shared {
             leases: Arc::clone(&leases),
             bounds,
+            count: Arc::clone(&count),
         });
         let (ending, ended) = watch::channel(false);
         let mut listening = JoinSet::new();
@@ -99,6 +104,7 @@ impl Proxy {
             ending,
             listening,
             bounds,
+            count,
         })
     }
 
@@ -107,14 +113,18 @@ impl Proxy {
         self.address
     }
 
-    /// Ends it: what is under way may finish for a while, then the session ends.
-    pub async fn stop(mut self) {
+    /// Ends it: what is under way may finish for a while, then the session ends. What was used.
+    pub async fn stop(mut self) -> Used {
         self.ending.send_replace(true);
         let drained = timeout(self.bounds.drain, self.listening.join_next()).await;
         if drained.is_err() {
             self.listening.shutdown().await;
         }
         self.leases.end().await;
+        Used {
+            requests: self.count.requests.load(Ordering::Relaxed),
+            octets: self.count.octets.load(Ordering::Relaxed),
+        }
     }
 }
 
@@ -175,10 +185,33 @@ async fn serve(
     }
 }
 
-/// A credential, until an answer's body has passed.
-struct Held(#[expect(dead_code, reason = "what it holds is dropped with it")] Arc<Lease>);
+/// What was used, by the user's own count: that of the provider can be held against it.
+#[derive(Debug, Default)]
+struct Count {
+    requests: AtomicU64,
+    octets: AtomicU64,
+}
 
-impl Watch for Held {}
+/// What programs used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Used {
+    /// Requests that were answered, and not refused.
+    pub requests: u64,
+    /// Octets of contents, both ways.
+    pub octets: u64,
+}
+
+/// Counts a body, and holds a credential until it has passed.
+struct Counted {
+    count: Arc<Count>,
+    _lease: Option<Arc<Lease>>,
+}
+
+impl Watch for Counted {
+    fn passed(&mut self, octets: u64) {
+        self.count.octets.fetch_add(octets, Ordering::Relaxed);
+    }
+}
 
 /// An answer of our own.
 fn plain(status: u16, text: &str) -> Response<Body> {
@@ -213,7 +246,12 @@ impl Shared {
         head.headers.remove(HOST);
         head.extensions.clear();
         let again = body.is_end_stream().then(|| head.clone());
-        let mut request = Request::from_parts(head, Body::new(body));
+        let body = Body::new(body);
+        let body = match again.is_some() {
+            true => body,
+            false => Body::new(self.counted(body, length(&head.headers), None)),
+        };
+        let mut request = Request::from_parts(head, body);
         let mut left = ATTEMPTS;
         loop {
             left -= 1;
@@ -277,10 +315,24 @@ impl Shared {
             };
         }
         lease.served();
+        self.count.requests.fetch_add(1, Ordering::Relaxed);
         // HEAD tells a length, and has no body.
         let length = if is_head { Some(0) } else { length };
-        let body = Passing::new(body, length, self.bounds.silence, Held(lease));
+        let body = self.counted(body, length, Some(lease));
         Passed::Answered(Response::from_parts(head, Body::new(body)))
+    }
+
+    fn counted(
+        &self,
+        body: Body,
+        length: Option<u64>,
+        lease: Option<Arc<Lease>>,
+    ) -> Passing<Counted> {
+        let counted = Counted {
+            count: Arc::clone(&self.count),
+            _lease: lease,
+        };
+        Passing::new(body, length, self.bounds.silence, counted)
     }
 }
 

@@ -88,8 +88,11 @@ async fn any_program_can_use_the_service() {
     assert!(answer.contains("location: /today\r\n"), "{answer}");
     // What it ends is what it asked for.
     assert_eq!(world.seen().open(), 1);
-    proxy.stop().await;
+    let used = proxy.stop().await;
     assert_eq!(world.seen().open(), 0);
+    // Five requests; "sunny ..." twice, and "hello" both ways.
+    let octets = 2 * "sunny at /weather/today?unit=c".len() + 2 * "hello".len();
+    assert_eq!((used.requests, used.octets), (5, octets as u64));
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ pub(super) struct Proxy {
     /// Connections of programs at once; more wait.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     connections: u32,
-    /// How long nothing may come of an answer's body, seconds.
+    /// How long nothing may come of a body, seconds.
     #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     silence: u64,
 }
@@ -134,7 +134,9 @@ pub(super) async fn proxy(
     context.out.flush()?;
     drop(lease);
     interrupted.await;
-    running.stop().await;
+    let used = running.stop().await;
+    let (requests, octets) = (used.requests, used.octets);
+    warn(&format!("{requests} requests, {octets} octets passed"));
     Ok(())
 }
 
