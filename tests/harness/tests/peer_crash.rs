@@ -5,8 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 use tollwire_harness::peer::hand::{Credential, word};
-use tollwire_harness::peer::service::Echo;
-use tollwire_harness::peer::stage::{ECHO_PORT, OCTET, PACE, REQUEST, Setup, Stage, USER_PORT};
+use tollwire_harness::peer::stage::{PACE, REQUEST, Setup, Stage};
 use tollwire_harness::process::Process;
 use tollwire_harness::wait::{PATIENCE, poll, wait_for, wait_until};
 use tollwire_harness::web::visitor::Content;
@@ -242,66 +241,6 @@ fn a_user_who_disappears_pays_for_what_he_used() {
     assert_eq!(record["amount_micro"], REQUEST, "{record:#}");
     assert_eq!(stage.wait_for_spent(), REQUEST);
     assert_eq!(stage.records().len(), 1);
-}
-
-#[test]
-fn the_gate_shuts_in_the_kernel_when_everybody_is_dead() {
-    let mut stage = Stage::new(Setup {
-        gate: true,
-        policies: format!("{PACE}lifetime_seconds = 4\n"),
-        ..Setup::default()
-    });
-    let mut user = stage.user();
-    let credential = user.gated("echo", USER_PORT);
-    user.sessions(&credential, "POST").expect(200);
-    let mut datagrams = stage.datagrams();
-    assert!(datagrams.echo(), "it is open");
-    drop(user);
-    stage.charging.kill();
-    stage.shop.kill();
-    stage.pinholed.as_mut().expect("a gate").kill();
-    // Somebody else at the provider's port counts what still comes.
-    let echo = Echo::start_at(stage.net.host(1), (stage.net.host(1).ip, ECHO_PORT).into());
-    assert!(datagrams.echo(), "the kernel keeps it open without anybody");
-    wait_until("the end of the lifetime", PATIENCE, || !datagrams.echo());
-    let arrived = echo.octets();
-    assert!((0..5).all(|_| !datagrams.echo()), "it is open again");
-    assert_eq!(echo.octets(), arrived);
-    // They come back: what passed while the provider counted is charged, once.
-    drop(echo);
-    stage.pinholed.as_mut().expect("a gate").start();
-    stage.charging.start();
-    stage.shop.start();
-    stage.wait_for_session(&credential, "its end", |it| it["state"] == "closed");
-    let spent = stage.wait_for_spent();
-    assert!(spent <= datagrams.octets as i64 * OCTET, "{spent}");
-    assert_eq!(stage.wait_for_records_of(&credential, 1), spent);
-}
-
-#[test]
-fn the_gate_goes_on_when_its_limiter_and_the_manager_are_killed() {
-    let mut stage = Stage::new(Setup {
-        gate: true,
-        ..Setup::default()
-    });
-    let credential = stage.user().gated("echo", USER_PORT);
-    stage.user().sessions(&credential, "POST").expect(200);
-    let mut datagrams = stage.datagrams();
-    let mut echo_five = || assert!((0..5).all(|_| datagrams.echo()), "a datagram was lost");
-    echo_five();
-    stage.pinholed.as_mut().expect("a gate").kill();
-    echo_five();
-    stage.pinholed.as_mut().expect("a gate").start();
-    echo_five();
-    stage.charging.kill();
-    echo_five();
-    stage.charging.start();
-    echo_five();
-    stage.user().sessions(&credential, "DELETE").expect(200);
-    let session = stage.wait_for_session(&credential, "its end", |it| it["state"] == "closed");
-    assert_eq!(session["passed_octets"], datagrams.octets, "{session:#}");
-    assert_eq!(stage.wait_for_spent(), datagrams.octets as i64 * OCTET);
-    assert!(!datagrams.echo(), "it is shut");
 }
 
 #[test]
