@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::net::{SocketAddr, UdpSocket};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -194,14 +194,17 @@ impl Credential {
 pub struct Datagrams {
     socket: UdpSocket,
     to: SocketAddr,
+    number: u64,
     /// Octets of IP packets (IPv4) that were sent and that came back.
     pub octets: u64,
 }
 
-/// Content of each.
-const CONTENT: [u8; 100] = [7; 100];
+/// Octets of content of each.
+const CONTENT: usize = 100;
 /// Octets of its packet on IPv4.
 const PACKET: u64 = 128;
+/// How long one that does not come back is awaited. It takes less than a millisecond, where nobody stalls.
+const ROUND: Duration = Duration::from_millis(500);
 
 impl Datagrams {
     /// From this port of `host`.
@@ -219,12 +222,10 @@ impl Datagrams {
     /// When it is taken.
     #[must_use]
     pub fn at(host: &Host, from: SocketAddr, to: SocketAddr) -> Self {
-        let socket = host.udp_at(from);
-        let step = Duration::from_millis(20);
-        socket.set_read_timeout(Some(step)).expect("a timeout");
         Self {
-            socket,
+            socket: host.udp_at(from),
             to,
+            number: 0,
             octets: 0,
         }
     }
@@ -234,27 +235,21 @@ impl Datagrams {
     /// # Panics
     /// When it cannot be sent.
     pub fn echo(&mut self) -> bool {
-        self.send();
-        self.back()
-    }
-
-    /// The same, if there may be nobody yet.
-    pub fn try_echo(&mut self) -> bool {
-        self.socket.send_to(&CONTENT, self.to).is_ok() && self.back()
-    }
-
-    /// Sends one.
-    ///
-    /// # Panics
-    /// When it cannot be sent.
-    pub fn send(&self) {
-        self.socket.send_to(&CONTENT, self.to).expect("sent");
-    }
-
-    fn back(&mut self) -> bool {
+        self.number += 1;
+        let mut content = [7; CONTENT];
+        content[..8].copy_from_slice(&self.number.to_be_bytes());
+        self.socket.send_to(&content, self.to).expect("sent");
+        let end = Instant::now() + ROUND;
         let mut buffer = [0; 2048];
-        let back = self.socket.recv_from(&mut buffer);
-        let back = back.is_ok_and(|(length, _)| length == CONTENT.len());
+        let mut back = false;
+        while !back
+            && let left = end.saturating_duration_since(Instant::now())
+            && !left.is_zero()
+        {
+            self.socket.set_read_timeout(Some(left)).expect("a timeout");
+            let came = self.socket.recv_from(&mut buffer);
+            back = came.is_ok_and(|(length, _)| buffer.get(..length) == Some(&content[..]));
+        }
         self.octets += PACKET * (1 + u64::from(back));
         back
     }
