@@ -115,9 +115,6 @@ async fn the_operator_ends_a_session() {
 
 /// A session with one request, of which nothing was told yet, and which is asked to tell each second.
 async fn used(world: &World) -> User {
-    let mut config = world.config.clone();
-    config.max_retry_seconds = 1;
-    world.provider.reload(config, "peers").unwrap();
     let mut policies = world.policies("weather");
     policies.max_seconds_between_messages = 1;
     let user = world.user(policies).await;

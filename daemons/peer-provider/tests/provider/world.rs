@@ -46,6 +46,7 @@ impl World {
             roots: file("root.pem"),
             database: file("peers.db"),
             wait_seconds: 1,
+            max_retry_seconds: 1,
             manager: vec![Manager {
                 name: "manager.example".into(),
                 url: stage.manager.clone(),
