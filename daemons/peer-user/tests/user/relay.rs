@@ -90,7 +90,7 @@ async fn datagrams_pass_from_the_port_that_was_named() {
 #[tokio::test]
 async fn one_session_follows_the_other() {
     let world = World::new().await;
-    world.seen().lifetime = 3;
+    world.seen().lifetime = 6;
     let _from = echo(&world).await;
     let (program, port, end, task) = start(&world, true).await;
     says(&program, "one").await;
@@ -106,7 +106,7 @@ async fn one_session_follows_the_other() {
 #[tokio::test]
 async fn without_renewal_it_ends_with_its_credential() {
     let world = World::new().await;
-    world.seen().lifetime = 1;
+    world.seen().lifetime = 5;
     let _from = echo(&world).await;
     let (_program, _port, _end, task) = start(&world, false).await;
     task.await.unwrap();
