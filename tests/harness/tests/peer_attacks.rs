@@ -464,7 +464,7 @@ fn a_provider_is_paid_for_no_more_than_passed_the_gate() {
     assert_eq!(session["flags"]["over_gate"], true, "{session:#}");
     assert_eq!(session["revoked"], "report", "{session:#}");
     assert_eq!(stage.wait_for_spent(), datagrams.octets as i64 * OCTET);
-    assert!(!datagrams.echo(), "it is shut");
+    assert!(datagrams.is_lost(), "it is shut");
     assert_eq!(user.sessions(&credential, "DELETE").status, 410);
 }
 

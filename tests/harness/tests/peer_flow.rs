@@ -83,7 +83,7 @@ fn datagrams_pass_the_gate_of_an_open_session_alone() {
         ..Setup::default()
     });
     let mut datagrams = stage.datagrams();
-    assert!((0..2).all(|_| !datagrams.echo()), "there is a gate");
+    assert!((0..2).all(|_| datagrams.is_lost()), "there is a gate");
     let mut user = stage.user();
     let credential = user.gated("echo", USER_PORT);
     datagrams.octets = 0;
@@ -95,10 +95,10 @@ fn datagrams_pass_the_gate_of_an_open_session_alone() {
         USER_PORT,
         (stage.net.host(1).ip, ECHO_PORT).into(),
     );
-    assert!((0..2).all(|_| !others.echo()), "for her address alone");
+    assert!((0..2).all(|_| others.is_lost()), "for her address alone");
     user.sessions(&credential, "DELETE").expect(200);
     stage.wait_for_session(&credential, "its end", |it| it["state"] == "closed");
-    assert!((0..2).all(|_| !datagrams.echo()), "it is shut");
+    assert!((0..2).all(|_| datagrams.is_lost()), "it is shut");
     assert_eq!(stage.wait_for_spent(), passed as i64 * OCTET);
     assert_eq!(stage.wait_for_records(1).len(), 1);
 }
@@ -218,7 +218,7 @@ fn programs_use_datagrams_through_tollctl() {
     let mut relay = Process::start("udp", &mut command, &log);
     let at = ([127, 0, 0, 1], 0).into();
     let mut program = Datagrams::at(stage.user_host(), at, ([127, 0, 0, 1], 8898).into());
-    wait_until("the relay", PATIENCE, || program.echo());
+    wait_until("the relay", PATIENCE, || !program.is_lost());
     // What was lost before it stood was never sent.
     program.octets = 0;
     assert!((0..10).all(|_| program.echo()), "a datagram was lost");

@@ -203,8 +203,10 @@ pub struct Datagrams {
 const CONTENT: usize = 100;
 /// Octets of its packet on IPv4.
 const PACKET: u64 = 128;
-/// How long one that does not come back is awaited. It takes less than a millisecond, where nobody stalls.
-const ROUND: Duration = Duration::from_millis(500);
+/// How long one that shall come back is awaited. It takes less than a millisecond, where nobody stalls.
+const ROUND: Duration = Duration::from_secs(3);
+/// And one that shall not.
+const SILENCE: Duration = Duration::from_millis(200);
 
 impl Datagrams {
     /// From this port of `host`.
@@ -235,11 +237,23 @@ impl Datagrams {
     /// # Panics
     /// When it cannot be sent.
     pub fn echo(&mut self) -> bool {
+        self.round(ROUND)
+    }
+
+    /// Sends one that shall not come back; whether it does not, as far as can be seen in a moment.
+    ///
+    /// # Panics
+    /// When it cannot be sent.
+    pub fn is_lost(&mut self) -> bool {
+        !self.round(SILENCE)
+    }
+
+    fn round(&mut self, patience: Duration) -> bool {
         self.number += 1;
         let mut content = [7; CONTENT];
         content[..8].copy_from_slice(&self.number.to_be_bytes());
         self.socket.send_to(&content, self.to).expect("sent");
-        let end = Instant::now() + ROUND;
+        let end = Instant::now() + patience;
         let mut buffer = [0; 2048];
         let mut back = false;
         while !back
