@@ -279,7 +279,7 @@ async fn it_ends_with_its_time_though_nobody_says_so() {
     let last = |port: &Port| port.arrivals().last().map_or(0, |it| it.unix_ms);
     let last = last(&world.user).max(last(&world.provider));
     let late = last - order.not_after_unix_ms;
-    assert!(late <= 100, "{late} ms beyond its time");
+    assert!(late <= 1000, "{late} ms beyond its time");
     assert!(late >= -1500, "{late} ms: long before its time");
     // And what passed is known to those who ask afterwards.
     world.start();
