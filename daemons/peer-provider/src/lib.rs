@@ -5,6 +5,26 @@
 //! user --ServiceRequest--> Provider::authorize --> database --> Permit --> service (HTTP), relay (UDP)
 //! Core --AccountingMessage--> database --> manager --acknowledgement--> database --> Core
 //! ```
+//! ```no_run
+//! use tollwire_peer_provider::{Config, Provider};
+//! use tollwire_web::{Server, server};
+//!
+//! # async fn start(config: Config, web: server::Config) -> Result<(), String> {
+//! let provider = Provider::open(config, "peers").await?;
+//! let relays = provider.listen().await?;
+//! let server = Server::start(&web, provider.router()).await?;
+//! let running = provider.clone();
+//! let running = tokio::spawn(async move { running.run().await });
+//! // SIGTERM:
+//! drop(relays);
+//! server.stop().await;
+//! running.abort();
+//! provider.close().await;
+//! # Ok(()) }
+//! ```
+//! A service of another kind asks [`Provider::authorize`] itself, holds the [`Permit`] while it serves, and passes bodies
+//! through [`Metered`].
+//!
 //! What a crash may forget: of what was used and not told yet, octets and time since the last checkpoint
 //! ([`Config::checkpoint_octets`], [`Config::checkpoint_seconds`]). Requests are on disk before they are served. What was told
 //! is on disk before it is told, so nothing is told twice as two things.
