@@ -298,6 +298,9 @@ impl Core {
             // The order still stands on disk: asked again, the charging core says the same.
             Err(error) => {
                 tracing::error!(session = id, error, "an acknowledgement cannot be signed");
+                if let Some(open) = self.open.get_mut(id) {
+                    open.answering = None;
+                }
                 self.nobody_waits(id, effects);
                 self.back_off(now, id);
             }

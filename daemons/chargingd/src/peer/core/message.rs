@@ -142,7 +142,9 @@ impl Core {
         }
         let asked = open.session.order.as_ref();
         let asked = asked.and_then(|order| order.message.as_ref());
-        if asked.is_some_and(|asked| asked.id == message.id) {
+        if asked.is_some_and(|asked| asked.id == message.id)
+            || open.answering.as_ref() == Some(&message.id)
+        {
             return wait(&mut open.asking, client, effects);
         }
         let place = open.pending.entry(message.sequence);
@@ -160,6 +162,7 @@ impl Core {
         };
         let message = &pending.message;
         let session = &open.session;
+        open.answering = Some(message.id.clone());
         if message.sequence <= session.sequence {
             open.asking = pending.clients;
             let session = session.clone();
@@ -193,6 +196,7 @@ impl Core {
             };
             effects.push(Effect::Gate { what, order });
             open.work = Work::Counting(sequence);
+            open.answering = None;
             open.pending.insert(sequence, pending);
             return;
         }

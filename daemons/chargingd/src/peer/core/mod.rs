@@ -88,6 +88,8 @@ struct Open {
     pending: BTreeMap<i64, Pending>,
     /// Who waits for the message that is being charged.
     asking: Vec<ClientId>,
+    /// Which that is, where its order is not on disk yet, or it has none.
+    answering: Option<Box<str>>,
     /// Who waits for the credential.
     waiting: Vec<ClientId>,
     /// Which operators wait for its end to be noted.
@@ -404,6 +406,7 @@ impl Core {
             effects.push(Effect::Gate { what, order });
         }
         if let Some((_, answer)) = change.answered {
+            open.answering = None;
             let reply = match answer.said {
                 Ok(token) => Reply::Token(token),
                 Err(refusal) => Reply::Refused(refusal),
@@ -481,6 +484,7 @@ impl Open {
             redo: None,
             pending: BTreeMap::new(),
             asking: Vec::new(),
+            answering: None,
             waiting: Vec::new(),
             closing: Vec::new(),
             credentials: None,

@@ -602,7 +602,11 @@ impl World {
     pub(super) fn recorded(&self, session: &str) -> i64 {
         let name = self.parties.session_id(session);
         let of = self.records.iter();
-        let of = of.filter(|record| record.record_id.starts_with(&name));
+        // Of several services, or late, it has more behind.
+        let of = of.filter(|record| {
+            let rest = record.record_id.strip_prefix(&name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
+        });
         of.map(|record| record.amount_micro).sum()
     }
 
