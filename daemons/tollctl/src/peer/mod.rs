@@ -63,12 +63,14 @@ enum Command {
     Sessions(sessions::Which),
     /// One session that the manager, chargingd, knows, with its accounting messages.
     Session {
-        /// Its accounting session id.
+        /// Its accounting session id, which may begin with a hyphen.
+        #[arg(allow_hyphen_values = true)]
         session: String,
     },
     /// Ends a session as an operator: the manager revokes it.
     End {
-        /// Its accounting session id.
+        /// Its accounting session id, which may begin with a hyphen.
+        #[arg(allow_hyphen_values = true)]
         session: String,
         /// At the provider, shopd, instead.
         #[arg(long)]
