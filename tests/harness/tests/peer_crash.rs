@@ -130,6 +130,34 @@ fn the_manager_while_credentials_are_issued() {
 }
 
 #[test]
+fn the_manager_while_messages_come() {
+    let mut stage = Stage::new(Setup::default());
+    let credential = stage.user().credential("weather");
+    let mut served = 0;
+    for delay in [0, 2, 5, 9, 14, 20, 30, 45] {
+        // As many as one grant has: the last of them needs an answer of the manager's, or the next one does.
+        let mut user = stage.user();
+        served += (0..10)
+            .filter(|_| user.get(&credential, "/busy").status == 200)
+            .count();
+        drop(user);
+        std::thread::sleep(Duration::from_millis(delay));
+        stage.charging.kill();
+        stage.charging.start();
+    }
+    stage.user().sessions(&credential, "DELETE").expect(200);
+    let session = stage.wait_for_session(&credential, "its end", |it| it["state"] == "closed");
+    assert_eq!(session["flags"], serde_json::json!({}), "{session:#}");
+    assert!(served > 10, "{served} of 80 were served: {session:#}");
+    assert_eq!(stage.http.arrived().len(), served);
+    assert_eq!(stage.wait_for_spent(), served as i64 * REQUEST);
+    assert_eq!(
+        stage.wait_for_records_of(&credential, 1),
+        served as i64 * REQUEST
+    );
+}
+
+#[test]
 fn the_provider_while_it_serves() {
     let mut stage = Stage::new(Setup::default());
     let credential = stage.user().credential("weather");

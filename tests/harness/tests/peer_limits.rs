@@ -1,6 +1,6 @@
 //! What a credential allows, and what it does not: hours, requests, addresses, lifetime, money.
 
-use tollwire_harness::peer::hand::{identifier, nonce, now, utc, word};
+use tollwire_harness::peer::hand::{Credential, identifier, nonce, now, utc, word};
 use tollwire_harness::peer::stage::{ACCOUNT, OCTET, PACE, REQUEST, SECOND, Setup, Stage};
 use tollwire_harness::wait::{PATIENCE, wait_until};
 
@@ -235,4 +235,38 @@ fn a_user_has_so_many_sessions_and_each_reserves_money() {
     }
     assert_eq!(stage.wait_for_spent(), 0);
     wait_until("a place", PATIENCE, || user.ask("weather").status == 200);
+}
+
+#[test]
+fn requests_at_once_never_pass_what_is_granted() {
+    let stage = Stage::new(Setup {
+        balance_micro: 5 * REQUEST,
+        services: vec![(
+            "thrice",
+            "requests = 301",
+            format!("{PACE}max_requests = 3\n"),
+        )],
+        ..Setup::default()
+    });
+    // So many in a row, each from somebody else's connection.
+    let at_once = |credential: &Credential| -> usize {
+        std::thread::scope(|scope| {
+            let asked: Vec<_> = (0..20)
+                .map(|_| scope.spawn(|| stage.user().get(credential, "/rush").status == 200))
+                .collect();
+            let served = asked
+                .into_iter()
+                .map(|asked| asked.join().expect("an answer"));
+            served.filter(|served| *served).count()
+        })
+    };
+    let thrice = stage.user().credential("thrice");
+    assert_eq!(at_once(&thrice), 3);
+    stage.wait_for_session(&thrice, "its end", |it| it["state"] == "closed");
+    assert_eq!(stage.wait_for_spent(), 3 * REQUEST);
+    let all = stage.user().credential("weather");
+    assert_eq!(at_once(&all), 2);
+    stage.wait_for_session(&all, "its end", |it| it["state"] == "closed");
+    assert_eq!(stage.wait_for_spent(), 5 * REQUEST);
+    assert_eq!(stage.http.arrived().len(), 5);
 }
