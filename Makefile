@@ -31,7 +31,7 @@ netns: packages
 fuzz: packages
 	tests/fuzz/run
 
-# Two phones and a prepaid balance for a few seconds; a message that is paid for; services that are found; a shop.
+# Two phones and a prepaid balance for a few seconds; a message that is paid for; services that are found; a shop; an API between strangers.
 demo: packages
 	$(CARGO) build --workspace --bins
 	$${CARGO_TARGET_DIR:-target}/debug/demo
