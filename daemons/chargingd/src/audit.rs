@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::mpsc;
 
-use crate::effect::{Refusal, Reply};
+use crate::effect::{Mutation, Refusal, Reply};
 use crate::event::Operation;
+use crate::invoice::Keep;
 
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +90,27 @@ impl Description {
                 Err(refusal) => refusal.to_string().into(),
             },
         }
+    }
+}
+
+/// The way into the log for what is changed beside the core.
+#[derive(Clone)]
+pub(crate) struct Log(mpsc::Sender<Keep>);
+
+impl Log {
+    pub(crate) fn new(keeps: mpsc::Sender<Keep>) -> Self {
+        Self(keeps)
+    }
+
+    /// Whether the line is stored.
+    pub(crate) async fn note(&self, entry: Entry) -> bool {
+        let (done, kept) = std::sync::mpsc::sync_channel(1);
+        let mutations = vec![Mutation::Audit(Box::new(entry))];
+        if self.0.send(Keep { mutations, done }).await.is_err() {
+            return false;
+        }
+        let kept = tokio::task::spawn_blocking(move || kept.recv()).await;
+        matches!(kept, Ok(Ok(true)))
     }
 }
 

@@ -19,6 +19,7 @@ use std::collections::HashMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use axum::Extension;
 use tokio::sync::{mpsc, oneshot, watch};
 use tollwire_diameter::credit_control::{CcSessionFailover, CreditControlRequest};
 use tollwire_diameter::{Avp, Message, dictionary};
@@ -189,7 +190,7 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
     let closer = Closer::new(
         place.clone(),
         config.invoices.clone(),
-        keeps,
+        keeps.clone(),
         its_role.clone(),
     )
     .map_err(|(key, what)| Fault::configuration(format!("invoices.{key}: {what}")))?;
@@ -214,7 +215,7 @@ async fn run(started: Started<Config>) -> Result<(), Fault> {
             &accounting_place,
         ))
         .merge(invoice::router(closer.clone()))
-        .merge(Manager::routes(manager.as_ref()));
+        .merge(Manager::routes(manager.as_ref()).layer(Extension(audit::Log::new(keeps))));
     let routes = match &overview {
         Some(overview) => routes.layer(axum::middleware::from_fn_with_state(
             overview.clone(),

@@ -166,6 +166,8 @@ fn changes() -> Vec<(&'static str, Value)> {
         ("/v1/vouchers", issue.clone()),
         // The name is taken.
         ("/v1/vouchers", issue),
+        // This daemon is no accounting manager.
+        ("/v1/peers/sessions/{id}/close", json!({})),
         ("/v1/invoices/close", json!({"period": "2020-01"})),
         ("/v1/invoices/close", json!({"period": "2020-01"})),
         // It is not over.

@@ -184,6 +184,14 @@ fn either_side_ends_a_session_and_the_manager_too() {
     });
     ended("revoked", &|_, credential| {
         stage.operator(&["peer", "end", &credential.session]);
+        let log = stage.operator(&["--json", "audit"]);
+        let log: Value = serde_json::from_str(&log).expect("JSON");
+        let line = log.as_array().and_then(|lines| lines.last());
+        let line = line.expect("a line of the audit log");
+        assert_eq!(line["operation"], "close-peers-session", "{line:#}");
+        assert_eq!(line["outcome"], "done", "{line:#}");
+        let detail = line["detail"].as_str().expect("text");
+        assert!(detail.contains(&credential.session), "{line:#}");
     });
     assert_eq!(stage.wait_for_spent(), 3 * REQUEST);
     // What the user pays is the provider's, less what the manager's operator keeps.

@@ -15,6 +15,7 @@ use axum::{Extension, Router};
 use serde::Deserialize;
 use serde_json::json;
 use tollwire_runtime::admin::Problem;
+use tollwire_runtime::clock::Now;
 use tollwire_web::Database;
 use tollwire_web::database::Failure;
 
@@ -23,6 +24,7 @@ use super::event::Event;
 use super::session::State;
 use super::store;
 use super::web::App;
+use crate::audit::{Entry, Log};
 use crate::caller::Caller;
 
 /// Rows of a list, if no limit is asked for.
@@ -46,12 +48,17 @@ pub(super) fn router(app: App, database: Database) -> Router {
 
 /// The same routes where there is no accounting manager.
 pub(super) fn nobody() -> Router {
-    let refused =
-        || async { Problem::not_found("this is no accounting manager: see peers.enabled") };
+    let nobody = || Problem::not_found("this is no accounting manager: see peers.enabled");
+    let refused = move || async move { nobody() };
+    let close = move |Extension(log): Extension<Log>,
+                      Extension(caller): Extension<Caller>,
+                      Path(id): Path<String>| async move {
+        noted(&log, &caller, &id, Err(nobody())).await
+    };
     Router::new()
         .route("/peers/sessions", get(refused))
         .route("/peers/sessions/{id}", get(refused))
-        .route("/peers/sessions/{id}/close", post(refused))
+        .route("/peers/sessions/{id}/close", post(close))
 }
 
 fn failed(error: Failure<store::Error>) -> Problem {
@@ -90,25 +97,42 @@ async fn session(Of(routes): Of<Routes>, Path(id): Path<String>) -> Response {
 
 async fn close(
     Of(routes): Of<Routes>,
+    Extension(log): Extension<Log>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Response {
-    tracing::info!(
-        session = id,
-        who = caller.who(),
-        "a session of peers is to be closed"
-    );
     let name = id.as_str().into();
     let asked = routes
         .app
         .ask(move |client| Event::Close { client, id: name });
-    match tokio::time::timeout(PATIENCE, asked).await {
-        Ok(Some(Reply::Closed)) => Json(json!({ "status": "ok" })).into_response(),
-        Ok(Some(Reply::Refused(refusal))) => {
-            Problem::not_found(format!("{id}: {refusal}")).into_response()
-        }
-        _ => {
-            Problem::unavailable("it may be done all the same: look at the session").into_response()
-        }
+    let result = match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(Some(Reply::Closed)) => Ok(()),
+        Ok(Some(Reply::Refused(refusal))) => Err(Problem::not_found(format!("{id}: {refusal}"))),
+        _ => Err(Problem::unavailable(
+            "it may be done all the same: look at the session",
+        )),
+    };
+    noted(&log, &caller, &id, result).await
+}
+
+/// What came of closing a session, with a line in the audit log: the session itself is in another database.
+async fn noted(log: &Log, caller: &Caller, id: &str, result: Result<(), Problem>) -> Response {
+    let entry = Entry {
+        unix_ms: Now::read().unix_ms,
+        who: caller.who().into(),
+        operation: "close-peers-session".into(),
+        account: "".into(),
+        detail: json!({ "session": id }).to_string().into(),
+        outcome: match &result {
+            Ok(()) => "done".into(),
+            Err(problem) => problem.error.as_str().into(),
+        },
+    };
+    let is_noted = log.note(entry).await;
+    match result {
+        Ok(()) if is_noted => Json(json!({ "status": "ok" })).into_response(),
+        Ok(()) => Problem::unavailable("it is done, and the audit log lacks its line; see the log")
+            .into_response(),
+        Err(problem) => problem.into_response(),
     }
 }
