@@ -255,6 +255,18 @@ impl Session {
         self.state == State::Closed && self.order.is_none() && !self.owes_revocation()
     }
 
+    /// Its next order to the charging core: another CC-Request-Number each time, and more is wanted by each but the last.
+    pub fn give_order(&mut self, kind: Kind, charged: Per<i64>, message: Option<Box<Message>>) {
+        self.order = Some(Order {
+            kind,
+            number: self.number,
+            charged,
+            wanted: kind != Kind::Terminate,
+            message,
+        });
+        self.number = self.number.saturating_add(1);
+    }
+
     /// The gate that it is used through, as it should be now.
     pub fn gate_order(&self) -> Option<gate::Order> {
         let terms = self.terms.gate.as_ref()?;

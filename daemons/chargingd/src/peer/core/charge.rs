@@ -100,13 +100,7 @@ impl Core {
             (Kind::Update, Charged::Refused(code)) => {
                 tracing::warn!(session = id, code, "the charging core has ended a session");
                 let mut session = session;
-                session.order = Some(Order {
-                    kind: Kind::Terminate,
-                    number: session.number,
-                    wanted: false,
-                    ..order
-                });
-                session.number = session.number.saturating_add(1);
+                session.give_order(Kind::Terminate, order.charged, order.message);
                 session.last = true;
                 self.store(Change::of(session), effects);
             }
@@ -139,14 +133,7 @@ impl Core {
                 code.unwrap_or(ResultCode::CREDIT_LIMIT_REACHED.0),
             ));
             session.keys = None;
-            session.order = Some(Order {
-                kind: Kind::Terminate,
-                number: session.number,
-                charged: Per::default(),
-                wanted: false,
-                message: None,
-            });
-            session.number = session.number.saturating_add(1);
+            session.give_order(Kind::Terminate, Per::default(), None);
             return self.store(Change::of(session), effects);
         }
         match self.settings.seal.credentials(&session) {

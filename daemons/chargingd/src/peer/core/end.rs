@@ -5,7 +5,7 @@ use tollwire_peer::{Cause, Reason, Word};
 use super::{Change, Core, Open, Work, pause, refuse, wait};
 use crate::peer::effect::{Effect, Reply};
 use crate::peer::event::ClientId;
-use crate::peer::session::{Kind, Order, Revocation, State};
+use crate::peer::session::{Kind, Revocation, State};
 
 impl Core {
     /// When something is due, if there is anything.
@@ -165,14 +165,7 @@ impl Core {
             reason: Reason::Operator,
             taken: false,
         });
-        session.order = Some(Order {
-            kind: Kind::Terminate,
-            number: session.number,
-            charged: session.charged,
-            wanted: false,
-            message: None,
-        });
-        session.number = session.number.saturating_add(1);
+        session.give_order(Kind::Terminate, session.charged, None);
         self.store(Change::of(session), effects);
     }
 
@@ -185,14 +178,7 @@ impl Core {
         if !session.may_go_on(now) {
             return;
         }
-        session.order = Some(Order {
-            kind: Kind::Update,
-            number: session.number,
-            charged: session.charged,
-            wanted: true,
-            message: None,
-        });
-        session.number = session.number.saturating_add(1);
+        session.give_order(Kind::Update, session.charged, None);
         self.store(Change::of(session), effects);
     }
 

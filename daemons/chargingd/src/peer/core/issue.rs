@@ -170,14 +170,7 @@ impl Core {
         }
         session.state = State::Failing;
         session.failure = Some(failure);
-        session.order = Some(Order {
-            kind: Kind::Terminate,
-            number: session.number,
-            charged: session.charged,
-            wanted: false,
-            message: None,
-        });
-        session.number = session.number.saturating_add(1);
+        session.give_order(Kind::Terminate, session.charged, None);
         self.store(Change::of(session), effects);
     }
 

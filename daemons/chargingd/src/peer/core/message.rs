@@ -7,7 +7,7 @@ use crate::peer::effect::{Effect, Reply};
 use crate::peer::event::{Answer, ClientId, Taken};
 use crate::peer::gate::{What, compare};
 use crate::peer::measure::{Measure, units};
-use crate::peer::session::{Kind, Message, Order, Revocation, Session, State};
+use crate::peer::session::{Kind, Message, Revocation, Session, State};
 
 impl Core {
     pub(super) fn message(
@@ -257,7 +257,7 @@ fn order(session: &Session, message: &Message, counted: Option<bool>) -> Session
     let mut session = session.clone();
     let granted = session.granted;
     let mut flags = session.flags;
-    let charged = session.charged.map(|measure, before| {
+    let mut charged = session.charged.map(|measure, before| {
         if session.terms.rating_groups.of(measure).is_none() {
             return before;
         }
@@ -270,16 +270,6 @@ fn order(session: &Session, message: &Message, counted: Option<bool>) -> Session
         believed.max(before)
     });
     session.flags = flags;
-    let mut order = Order {
-        kind: match message.cause {
-            Some(_) => Kind::Terminate,
-            None => Kind::Update,
-        },
-        number: session.number,
-        charged,
-        wanted: false,
-        message: Some(Box::new(message.clone())),
-    };
     session.flags.not_counted |= counted == Some(false);
     if let (Some(true), Some(gate)) = (counted, &session.terms.gate) {
         let reported = message.data.octets.unwrap_or(0).max(0).unsigned_abs();
@@ -287,17 +277,19 @@ fn order(session: &Session, message: &Message, counted: Option<bool>) -> Session
         if compared.beyond.is_some() {
             session.flags.over_gate = true;
             let passed = i64::try_from(compared.charged).unwrap_or(i64::MAX);
-            let believed = order.charged.octets.min(passed);
-            order.charged.octets = believed.max(session.charged.octets);
+            let believed = charged.octets.min(passed);
+            charged.octets = believed.max(session.charged.octets);
             session.revocation.get_or_insert(Revocation {
                 reason: Reason::Report,
                 taken: false,
             });
         }
     }
-    order.wanted = order.kind == Kind::Update;
-    session.number = session.number.saturating_add(1);
-    session.order = Some(order);
+    let kind = match message.cause {
+        Some(_) => Kind::Terminate,
+        None => Kind::Update,
+    };
+    session.give_order(kind, charged, Some(Box::new(message.clone())));
     session
 }
 
@@ -314,14 +306,7 @@ fn late(session: &Session, message: &Message) -> Session {
         }
     });
     if message.cause.is_some() && charged != session.charged {
-        late.order = Some(Order {
-            kind: Kind::Terminate,
-            number: session.number,
-            charged,
-            wanted: false,
-            message: Some(Box::new(message.clone())),
-        });
-        late.number = session.number.saturating_add(1);
+        late.give_order(Kind::Terminate, charged, Some(Box::new(message.clone())));
     } else {
         late.sequence = late.sequence.max(message.sequence);
     }
