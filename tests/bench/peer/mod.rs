@@ -248,11 +248,7 @@ fn run(
     let seconds = began.elapsed().as_secs_f64();
     let cpu = meter::cpu_seconds(&[id]) - cpu;
     took.sort_unstable();
-    let at = |part: usize| {
-        let index = took.len().saturating_sub(1) * part / 100;
-        took.get(index)
-            .map_or(0.0, |time| time.as_secs_f64() * 1000.0)
-    };
+    let at = |part| meter::percentile_ms(&took, part);
     let count = took.len() as f64;
     println!(
         "    {clients:>4} clients {:>7.0}/s  p50 {:>6.2} ms  p99 {:>6.2} ms  {:>6.3} s CPU per 1,000",
